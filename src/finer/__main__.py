@@ -1,0 +1,7 @@
+"""``python -m finer``."""
+
+import sys
+
+from finer.cli import main
+
+sys.exit(main())

@@ -1,0 +1,144 @@
+"""Long jobs that can be killed: fixed blocks of sorted input, each kept as a part; the whole appears at the end.
+
+Blocks are cut from the whole input, never from what is left, since the shape of a batch moves floating-point
+results: a resumed job ends with the bytes of an unbroken one. A part is renamed into place when it is
+whole, so a rerun repeats at most the block that was being computed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TextIO, TypeVar
+
+import polars as pl
+from tqdm import tqdm
+
+from finer.schemas import Table
+from finer.store import read_table, write_table, write_text
+
+_Block = TypeVar("_Block")
+_Row = TypeVar("_Row")
+
+MANIFEST = "manifest.json"
+_LOG_SECONDS = 15.0  # between two lines where the output is a file
+
+
+class Parts:
+    """The parts of one output under ``<out>.parts/``; those of other inputs are discarded when it is opened."""
+
+    def __init__(self, out: str | Path, table: Table, signature: str, blocks: int) -> None:
+        self.out = Path(out)
+        self.table = table
+        self.blocks = blocks
+        self.folder = self.out.with_name(self.out.name + ".parts")
+        self._open({"signature": signature, "blocks": blocks, "table": table.name})
+
+    def _open(self, wanted: dict[str, object]) -> None:
+        manifest = self.folder / MANIFEST
+        if not (manifest.is_file() and json.loads(manifest.read_text(encoding="utf-8")) == wanted):
+            self.discard()
+            write_text(manifest, json.dumps(wanted, sort_keys=True))
+        for unfinished in (*self.folder.glob(".*.part"), *self.out.parent.glob(f".{self.out.name}.*.part")):
+            unfinished.unlink()  # left by a process that was killed while writing
+
+    def path(self, number: int) -> Path:
+        """Return where the part of a block is kept."""
+        return self.folder / f"{number:06d}.parquet"
+
+    def done(self) -> list[int]:
+        """Return the numbers of the blocks that have a part."""
+        return [number for number in range(self.blocks) if self.path(number).is_file()]
+
+    def fill(
+        self, blocks: Sequence[_Block], compute: Callable[[_Block], pl.DataFrame], advance: Callable[[_Block], object]
+    ) -> None:
+        """Compute the blocks that have no part yet; ``advance`` is told each of them when it is kept."""
+        done = set(self.done())
+        for number, block in enumerate(blocks):
+            if number not in done:
+                write_table(compute(block), self.table, self.path(number))
+                advance(block)
+
+    def assemble(self) -> pl.DataFrame:
+        """Stack all parts into the output and return it; the parts stay until ``discard``."""
+        parts = [read_table(self.path(number), self.table) for number in range(self.blocks)]
+        whole = pl.concat(parts).rechunk() if parts else self.table.empty()
+        write_table(whole, self.table, self.out)
+        return whole
+
+    def discard(self) -> None:
+        """Remove all parts."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+
+def run_sharded(
+    blocks: Sequence[Sequence[_Row]],
+    compute: Callable[[Sequence[_Row]], pl.DataFrame],
+    table: Table,
+    out: str | Path,
+    signature: str,
+    label: str,
+) -> pl.DataFrame:
+    """Compute a table block by block and write it to ``out``; a rerun with the same signature resumes.
+
+    Args:
+        blocks: the whole input, cut at fixed places.
+        compute: rows of one block; must depend on the block alone.
+        signature: stable key of everything that the rows depend on.
+        label: what the progress bar says.
+    """
+    parts = Parts(out, table, signature, len(blocks))
+    sizes = [len(block) for block in blocks]
+    with progress_bar(sum(sizes), label, done=sum(sizes[number] for number in parts.done())) as bar:
+        parts.fill(blocks, compute, lambda block: bar.update(len(block)))
+    whole = parts.assemble()
+    parts.discard()
+    return whole
+
+
+def cut(frame: pl.DataFrame, rows: int) -> list[pl.DataFrame]:
+    """Cut a sorted table into blocks of ``rows`` rows, the last one shorter."""
+    return [frame.slice(start, rows) for start in range(0, frame.height, rows)]
+
+
+class _Lines:
+    """A stream that writes each state of a progress bar as a line of its own: logs have no cursor to move back."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            self._stream.write(line + "\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+@contextmanager
+def progress_bar(total: int, label: str, done: int = 0, stream: TextIO | None = None) -> Iterator[tqdm[NoReturn]]:
+    """Show items done, rate and time left: a moving bar on a terminal, a line now and then in a log.
+
+    Args:
+        done: items that an earlier run has left finished; they do not count in the rate.
+    """
+    stream = sys.stderr if stream is None else stream
+    terminal = stream.isatty()
+    shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{rate_fmt}, {remaining} left]"
+    line = "{desc}: {n_fmt}/{total_fmt} ({percentage:.0f} %), {rate_fmt}, {remaining} left"
+    bar: tqdm[NoReturn] = tqdm(
+        total=total, initial=done, desc=label, unit="item", smoothing=0.1, dynamic_ncols=terminal,
+        file=stream if terminal else _Lines(stream),
+        mininterval=0.2 if terminal else _LOG_SECONDS, bar_format=shape if terminal else line,
+    )  # fmt: skip
+    try:
+        yield bar
+    finally:
+        bar.close()

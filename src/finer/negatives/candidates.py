@@ -1,0 +1,209 @@
+"""Candidates for one element, nearest first: other things, other values of a class, other predicates and targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from finer.negatives.lexicon import Category, categories, category_of, data, families, word_set
+from finer.negatives.scene import Row, Scene
+from finer.scenes.attributes import attribute_text, plural_of
+from finer.scenes.phrases import article, number_free
+from finer.scenes.words import predicate_class
+
+_NEAR = 3.0  # members by which chance may reorder the neighbours, so that one thing's negatives are not always the same
+_PREDICATES = 1  # predicate swaps of four: most read oddly with things of the world
+_CLOSED_PREDICATES = 2  # in drawings of shapes any two things can be related
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One possible replacement."""
+
+    kind: str
+    text: str
+    target: str | None = None
+    plural: bool = False
+
+
+# ---------------------------------------------------------------- objects
+def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> list[str]:
+    """Return names of things that could stand where a thing is and are not in the scene, nearest first."""
+    category = _category(scene, text, head)
+    if category is None:
+        return []
+    place = category.place(number_free(text), number_free(head))
+    size = len(category.members)
+    ranked = []
+    for number, member in enumerate(category.members):
+        steps = 0 if place is None else min((number - place) % size, (place - number) % size)
+        ranked.append((steps + rng.random() * (size if place is None else _NEAR), member))
+    ranked.sort(key=lambda pair: pair[0])
+    return [plural_of(member.text) if plural else member.text for _, member in ranked if scene.allows(member, category)]
+
+
+def _category(scene: Scene, text: str, head: str) -> Category | None:
+    found = category_of(text, head, scene.closed)
+    animals = {kind for kind in scene.types if kind.startswith("animal_")} | (scene.types & {"bird", "reptile"})
+    if found is not None and found.name == "body_part" and animals and not any(t.startswith("person") for t in scene.types):
+        return categories()["animal_part"]  # a cat's head is replaced by a tail rather than by a beard
+    return found
+
+
+def for_object(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
+    """Return candidates for an object, in its number."""
+    plural = bool(row["plural"])
+    names = things(scene, str(row["text"]), str(row["category"]), plural, rng)
+    return [Candidate("object", name, plural=plural) for name in names]
+
+
+# ---------------------------------------------------------------- attributes
+def for_attribute(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
+    """Return candidates for an attribute from its own class.
+
+    The same value on another thing of the scene is no obstacle, on another thing of the same kind it is one: asking
+    which thing is red is the point, unless two of them answer to the name.
+    """
+    owner = scene.by_id[str(row["parent_id"])]
+    name, value, head = str(row["category"]), str(row["value"] or ""), str(owner["category"])
+    if name == "part":
+        return _parts(scene, value, rng)
+    taken = scene.values(head, name) | {value}
+    if scene.closed and name in data()["closed_attributes"]:
+        listed = [str(other) for other in data()["closed_attributes"][name]]
+        known = families(name)
+        own = {first for other in taken for first in known.of(other)} if known else set()
+        firsts = [other for other in listed if other not in taken and not (known and known.of(other) & own)]
+        chosen = _shuffled_front(firsts, rng, _inner(name, listed))
+    else:
+        chosen = _family_values(name, taken, head, rng)
+    texts = [attribute_text(name, _in_form(name, value, other), head) for other in chosen]
+    stated = {str(other["text"]) for other in scene.kind("attribute") if other["parent_id"] == row["parent_id"]}
+    return [Candidate("attribute", text) for text in dict.fromkeys(texts) if text not in stated]
+
+
+def _inner(name: str, listed: list[str]) -> int:
+    """Return how many values at the front of a closed list are those of the drawings themselves."""
+    return {"color": 8, "pattern": 4}.get(name, len(listed))
+
+
+def _shuffled_front(values: list[str], rng: Random, front: int) -> list[str]:
+    """Return the values that drawings have in an order drawn, then those that none has."""
+    listed = [str(value) for name in ("color", "pattern") for value in data()["closed_attributes"][name][:front]]
+    first = [value for value in values if value in listed]
+    rest = [value for value in values if value not in listed]
+    rng.shuffle(first)
+    rng.shuffle(rest)
+    return first + rest
+
+
+def _family_values(name: str, taken: set[str], head: str, rng: Random) -> list[str]:
+    known = families(name)
+    if known is None or (known.heads and head not in known.heads):
+        return []
+    for graded, listed in known.graded.items():
+        if taken & graded:
+            return [] if any(other not in graded for other in taken) else [v for v in listed if v not in taken]
+    own = {first for value in taken for first in known.of(value)}
+    if not own:
+        return []  # a value that no family knows could mean the same as any
+    far = own | {near for first in own for near in known.near(first)}
+    chosen = [family[0] for family in known.families if family[0] not in far]
+    rng.shuffle(chosen)
+    return chosen
+
+
+def _in_form(name: str, value: str, other: str) -> str:
+    """Return a color in the form of the original: "black and white" -> "black and red"."""
+    first, joint, _ = value.rpartition(" and ")
+    if name == "color" and joint and "," not in first:
+        return f"{first} and {other}"
+    return other
+
+
+def _parts(scene: Scene, phrase: str, rng: Random) -> list[Candidate]:
+    """Return "with a long horn" for "with a long tail": only the last noun changes."""
+    words = phrase.split()
+    noun = words[-1]
+    head = number_free(noun)
+    plural = noun != head
+    found = []
+    for name in things(scene, noun, head, plural, rng):
+        front = list(words[:-1])
+        if front and front[-1] in {"a", "an"}:
+            front[-1] = article(name)
+        found.append(Candidate("attribute", " ".join(["with", *front, name])))
+    return found
+
+
+# ---------------------------------------------------------------- relations
+def for_relation(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
+    """Return candidates for a relation: predicates that contradict it, then other targets.
+
+    Swapped targets are absent things, and things of the scene only where a stated relation rules the swap out.
+    """
+    target = scene.by_id[str(row["target_id"])]
+    predicate, name = str(row["text"]), str(target["text"])
+    plural = bool(target["plural"])
+    swapped = [Candidate("predicate", other, name, plural) for other in _predicates(scene, row, target)]
+    rng.shuffle(swapped)
+    present = [Candidate("relation_object", predicate, other, plural) for other in _ruled_out(scene, row, target)]
+    rng.shuffle(present)
+    absent = [
+        Candidate("relation_object", predicate, other, plural)
+        for other in things(scene, name, str(target["category"]), plural, rng)
+    ]
+    count = _CLOSED_PREDICATES if scene.closed else _PREDICATES
+    return [*swapped[:count], *present[:1], *absent, *present[1:], *swapped[count:]]
+
+
+def _predicates(scene: Scene, row: Row, target: Row) -> list[str]:
+    table = data()["closed_predicates" if scene.closed else "predicates"]
+    stated = {
+        predicate_class(str(other["text"]))
+        for other in scene.kind("relation")
+        if (other["parent_id"], other["target_id"]) == (row["parent_id"], row["target_id"])
+    }
+    holds = number_free(str(target["category"])) in word_set("holders")
+    return [
+        str(other)
+        for other in table.get(predicate_class(str(row["text"])), [])
+        if predicate_class(str(other)) not in stated and (holds or predicate_class(str(other)) not in {"inside", "on_top"})
+    ]
+
+
+def _ruled_out(scene: Scene, row: Row, target: Row) -> list[str]:
+    """Return things of the scene of which the relation cannot hold, by what is stated of them.
+
+    That is: the subject stands in the opposite relation to them, or the predicate holds of one target only and the
+    two could hold one thing each ("inside the box": not inside the ring).
+    """
+    relation = predicate_class(str(row["text"]))
+    opposite = data()["opposites"].get(relation)
+    subject = row["parent_id"]
+    found = []
+    for other in scene.kind("object"):
+        other_id = other["element_id"]
+        if other_id in {subject, row["target_id"]} or bool(other["plural"]) != bool(target["plural"]) or other["ambiguous"]:
+            continue
+        if other["category"] in {target["category"], scene.by_id[str(subject)]["category"]}:
+            continue
+        if opposite is not None and _stated(scene, subject, other_id, opposite, relation):
+            found.append(str(other["text"]))
+        elif scene.closed and relation in word_set("exclusive_predicates"):
+            if number_free(str(other["category"])) in word_set("holders") and not _linked(scene, other_id, row["target_id"]):
+                found.append(str(other["text"]))
+    return found
+
+
+def _stated(scene: Scene, subject: object, target: object, opposite: str, relation: str) -> bool:
+    for row in scene.kind("relation"):
+        ends = (row["parent_id"], row["target_id"])
+        name = predicate_class(str(row["text"]))
+        if (ends == (subject, target) and name == opposite) or (ends == (target, subject) and name == relation):
+            return True
+    return False
+
+
+def _linked(scene: Scene, one: object, other: object) -> bool:
+    return any({row["parent_id"], row["target_id"]} == {one, other} for row in scene.kind("relation"))

@@ -1,0 +1,127 @@
+"""Elements + captions -> four negatives an element, from the lexicon: near, plausible, and not in the scene.
+
+An element for which fewer than four can be found is left out with the reason; the list is never padded. The four are
+the nearest candidates; which of them a negative question asks about (rank 0) is drawn by key, so that neither the
+nearest nor a kind of swap is always the one asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import polars as pl
+
+from finer.errors import InputError
+from finer.keys import generator, shuffled, stable_key
+from finer.negatives.candidates import Candidate, for_attribute, for_object, for_relation
+from finer.negatives.lexicon import families
+from finer.negatives.scene import Row, Scene
+from finer.schemas import DROPS, NEGATIVES
+from finer.store import drop, table_from
+
+STAGE = "negatives"
+PROPOSER = "lexicon"
+FOUR = 4
+_CANDIDATES = {"object": for_object, "attribute": for_attribute, "relation": for_relation}
+_Said = dict[str, set[tuple[str, str | None]]]
+
+
+def propose(
+    elements: pl.DataFrame,
+    captions: pl.DataFrame | None,
+    exclude: pl.DataFrame | None = None,
+    round_number: int = 0,
+    seed: int = 0,
+    only: Collection[str] | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return NEGATIVES (four rows an element, ranks 0 to 3) and DROPS of one round.
+
+    Args:
+        elements: ELEMENTS of whole scenes: the other elements decide what may be proposed.
+        captions: CAPTIONS of the same images; None: the sentences that state the elements stand for them.
+        exclude: NEGATIVES of earlier rounds, none of which is proposed again for its element.
+        round_number: round of the proposal, from 0.
+        seed: the config's seed.
+        only: ids of the elements to propose for; None: all.
+
+    Raises:
+        InputError: if an id of ``only`` is no element.
+    """
+    wanted = None if only is None else set(only)
+    if wanted is not None and (unknown := wanted - set(elements["element_id"].to_list())):
+        raise InputError(
+            "no such element", field="element_id", found=min(unknown),
+            expected="an id of the table of elements", cure="rebuild the checks of the round before",
+        )  # fmt: skip
+    said = _said(exclude)
+    rows: list[dict[str, object]] = []
+    drops: list[dict[str, str | None]] = []
+    for scene in scenes(elements, captions):
+        for row in scene.rows:
+            if wanted is not None and row["element_id"] not in wanted:
+                continue
+            chosen, reason = choose(scene, row, said.get(str(row["element_id"]), set()), round_number, seed)
+            if reason:
+                item, image = str(row["element_id"]), str(row["image_id"])
+                drops.append(drop(STAGE, str(row["benchmark"]), item, reason, image, _described(row)))
+            rows += _rows(row, chosen, round_number)
+    return table_from(rows, NEGATIVES), table_from(drops, DROPS)
+
+
+def scenes(elements: pl.DataFrame, captions: pl.DataFrame | None) -> Iterator[Scene]:
+    """Yield the scene of each image, in order of image id."""
+    texts: dict[str, list[str]] = {}
+    if captions is not None:
+        for image_id, text in captions.select("image_id", "text").iter_rows():
+            texts.setdefault(image_id, []).append(text)
+    grouped = elements.sort("image_id", "kind", "position", "element_id").partition_by("image_id", maintain_order=True)
+    for frame in grouped:
+        records = frame.to_dicts()
+        stated = sorted({str(row["evidence"]) for row in records if row["evidence"]})
+        yield Scene(records, texts.get(str(records[0]["image_id"]), stated))
+
+
+def choose(
+    scene: Scene, row: Row, said: set[tuple[str, str | None]], round_number: int, seed: int
+) -> tuple[list[Candidate], str]:
+    """Return four candidates in order of rank and "", or none and the reason."""
+    key = (PROPOSER, row["element_id"], round_number)
+    found = _CANDIDATES[str(row["kind"])](scene, row, generator(seed, *key))
+    fresh = [candidate for candidate in found if (candidate.text, candidate.target) not in said]
+    if len(fresh) >= FOUR:
+        return shuffled(fresh[:FOUR], seed, "rank", *key), ""
+    if len(found) >= FOUR:
+        return [], "candidates_used_up"
+    return [], "too_few_candidates" if found else _nothing(row)
+
+
+def _nothing(row: Row) -> str:
+    """Return why an element has no candidate at all."""
+    if row["kind"] == "attribute" and row["category"] != "part" and families(str(row["category"])) is None:
+        return "class_without_candidates"
+    return "no_category"
+
+
+def _said(exclude: pl.DataFrame | None) -> _Said:
+    found: _Said = {}
+    if exclude is not None:
+        for element_id, text, target in exclude.select("element_id", "text", "target_text").iter_rows():
+            found.setdefault(element_id, set()).add((text, target))
+    return found
+
+
+def _rows(row: Row, chosen: list[Candidate], round_number: int) -> Iterator[dict[str, object]]:
+    element_id = str(row["element_id"])
+    for rank, candidate in enumerate(chosen):
+        yield {
+            "negative_id": stable_key(element_id, "negative", round_number, candidate.text, candidate.target),
+            "element_id": element_id, "image_id": row["image_id"], "round": round_number, "rank": rank,
+            "negative_kind": candidate.kind, "text": candidate.text, "target_text": candidate.target,
+            "plural": candidate.plural, "proposer": PROPOSER,
+        }  # fmt: skip
+
+
+def _described(row: Row) -> str:
+    value: Any = row["value"]
+    return f"{row['kind']}: {row['text']}" + (f" ({row['category']})" if value is not None else "")

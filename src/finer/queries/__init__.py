@@ -1,0 +1,1 @@
+"""Questions by rule: pairs of multiple-choice questions, granularity queries, the interchange form."""

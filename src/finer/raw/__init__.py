@@ -1,0 +1,1 @@
+"""Official raw files: readers of them, and what fetches them."""

@@ -1,0 +1,348 @@
+"""Mentions and pronouns: which thing a noun or "it" means, and which nouns mean no thing of the image at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from finer.scenes.attributes import add_attribute
+from finer.scenes.graph import Entity, Graph
+from finer.scenes.nouns import (
+    NOUNS,
+    Phrase,
+    Token,
+    descend,
+    first_conjunct,
+    is_head,
+    is_place_word,
+    joined,
+    lemma,
+    of_objects,
+    read_phrase,
+    subtree,
+)
+from finer.scenes.words import idioms, is_animate, noun_kind, words
+
+QUOTED = "TEXT"  # stands for quoted words, which describe no thing
+_SUBJECTS = frozenset({"nsubj", "nsubjpass"})
+_NUMBERS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
+_PERSONS = frozenset({"he", "she", "him", "her", "his", "hers"})
+_SINGLE = frozenset({"it", "its"})
+_MANY = frozenset({"they", "them", "their"})
+_LIKE_REACH = 8  # tokens from "like" to the noun that it likens; farther nouns are seldom part of the simile
+
+
+class References:
+    """Maps tokens of one caption to things; things are made when they are first mentioned."""
+
+    def __init__(self, doc: Any) -> None:
+        self.doc = doc
+        self.graph = Graph()
+        self.sentences = list(doc.sents)
+        self._of_token: dict[int, Entity | None] = {}
+        self._by_head: dict[str, list[Entity]] = {}
+        self._fixed = _fixed_tokens(doc)
+
+    # ------------------------------------------------------------ nouns
+    def mention(self, token: Token) -> Entity | None:
+        """Return the thing that a noun means; None, with a record of the reason, if it means none."""
+        if token.i not in self._of_token:
+            self._of_token[token.i] = None  # a cycle through "poss" or a relative clause finds nothing
+            self._of_token[token.i] = self._read_mention(token)
+        return self._of_token[token.i]
+
+    def _read_mention(self, token: Token) -> Entity | None:
+        if token.pos_ not in NOUNS or not is_head(token) or token.dep_ in {"npadvmod", "oprd"}:
+            return None
+        phrase = read_phrase(token)
+        reason = self._turned_down(token, phrase)
+        if reason:
+            self.graph.drop(phrase.text, reason)
+            return None
+        entity = self._known(phrase) or self._new(phrase)
+        for category, value in phrase.modifiers:
+            add_attribute(entity, category, value, evidence_of(token))
+        for word in phrase.unread:
+            self.graph.drop(f"{word} {phrase.text}", "unknown_adjective")
+        if phrase.possessor is not None:
+            self.mention(phrase.possessor)
+        return entity
+
+    def _turned_down(self, token: Token, phrase: Phrase) -> str:
+        if token.text == QUOTED or (token.text.isupper() and len(token.text) > 3):
+            return "quoted"
+        if token.i in self._fixed:
+            return "idiom"
+        if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
+            return "proper_name"
+        if _is_the_picture(token):
+            return "picture_word"
+        if phrase.lemma in words("group_words") and of_objects(token):
+            return "group_word"
+        kind = noun_kind(phrase.lemma, phrase.name, phrase.counted)
+        if kind.type is None:
+            return kind.reason
+        if not phrase.lemma.replace("-", "").isalpha():
+            return "unknown_noun"
+        if _names_its_subject(token):
+            return "predicate_noun"
+        if token.dep_ == "poss" and token.head.lower_ in {"view", "side", "eye"}:
+            return "picture_word"
+        if _negated(first_conjunct(token)):
+            return "negated"
+        return _unreal(token)
+
+    def _known(self, phrase: Phrase) -> Entity | None:
+        """Return the thing of an earlier mention; mark all candidates ambiguous where several may be meant."""
+        candidates = self._by_head.get(phrase.lemma, [])
+        other = any(child.lower_ in {"another", "other", "more", "additional"} for child in phrase.head.lefts)
+        if not candidates or other:
+            return None
+        if phrase.determiner in {"a", "an"}:
+            for entity in candidates:
+                entity.ambiguous = True
+            return None
+        fitting = [entity for entity in candidates if _same(entity, phrase) and entity.count != "one"]
+        if len(fitting) == 1:
+            return fitting[0]
+        exact = [entity for entity in fitting if entity.text == phrase.text and not entity.ambiguous]
+        if len(exact) == 1:
+            return exact[0]
+        for entity in fitting:
+            entity.ambiguous = True
+        return None
+
+    def _new(self, phrase: Phrase) -> Entity:
+        entity = Entity(
+            index=len(self.graph.entities), head=phrase.lemma, text=phrase.text, plural=phrase.plural,
+            evidence=evidence_of(phrase.head), selectors=phrase.selectors, count=phrase.count,
+            ambiguous=bool(self._by_head.get(phrase.lemma)),
+        )  # fmt: skip
+        self.graph.entities.append(entity)
+        self._by_head.setdefault(phrase.lemma, []).append(entity)
+        return entity
+
+    # ------------------------------------------------------------ nouns and pronouns
+    def resolve(self, token: Token) -> Entity | None:
+        """Return the thing that a noun, a pronoun or a relative pronoun means."""
+        if token.pos_ in NOUNS:
+            return self.mention(descend(token)[0])
+        if token.tag_ in {"WDT", "WP"}:
+            return self._relative(token)
+        word = token.lower_
+        if word in _SINGLE or word in _MANY or word in _PERSONS:
+            if token.i not in self._of_token:
+                found = self._antecedent(token, plural=word in _MANY, person=word in _PERSONS)
+                if found is None:
+                    self.graph.drop(f"{word} ({joined(subtree(token.head))[:60]})", "pronoun_unresolved")
+                self._of_token[token.i] = found
+            return self._of_token[token.i]
+        return None
+
+    def _relative(self, token: Token) -> Entity | None:
+        clause = token
+        while clause.dep_ != "relcl" and clause.head.i != clause.i:
+            clause = clause.head
+        if clause.dep_ != "relcl":
+            return None
+        head, _ = descend(clause.head)
+        if any(is_head(between) for between in self.doc[head.i + 1 : token.i]):
+            return None  # "the lid of a can which ...": either noun may be meant
+        return self.mention(head)
+
+    def _antecedent(self, token: Token, plural: bool, person: bool) -> Entity | None:
+        inner = self._inside_modifier(token)
+        if inner is not None:
+            entity = self.mention(descend(inner)[0])
+            return entity if entity is not None and _agrees(entity, plural, person) else None
+        place = next(i for i, sentence in enumerate(self.sentences) if sentence.start <= token.i < sentence.end)
+        if token.dep_ == "nsubj" and token.head.dep_ in {"ccomp", "advcl"} and token.i > self.sentences[place].start + 3:
+            return None
+        if (own := _own_subject(token)) is not None:
+            return self._beside_subject(token, own, place, plural, person)
+        for sentence in (self.sentences[place], self.sentences[place - 1] if place else []):
+            subject, seen = self._last_subject(sentence, token.i, plural, person)
+            if seen:
+                return subject
+        return None
+
+    def _beside_subject(self, token: Token, own: Token, place: int, plural: bool, person: bool) -> Entity | None:
+        """Return what a pronoun means that stands beside a subject which it cannot mean: "a box is next to it".
+
+        Earlier clauses of the sentence may offer one thing; where they offer several nobody can tell. If they offer
+        none, it is the subject of the sentence before.
+        """
+        clause = {below.i for below in own.head.subtree if below.i >= own.left_edge.i}
+        earlier = [t for t in self.sentences[place] if t.i < token.i and t.i not in clause and is_head(t)]
+        things = {id(found): found for t in earlier if (found := self.mention(t)) is not None}
+        fitting = [found for found in things.values() if _agrees(found, plural, person)]
+        if things:
+            return fitting[0] if len(fitting) == 1 else None
+        return self._last_subject(self.sentences[place - 1], token.i, plural, person)[0] if place else None
+
+    def _inside_modifier(self, token: Token) -> Token | None:
+        """Return the noun that "it" must mean inside its own modifier: "a box with a lid on it"."""
+        node = token
+        while node.head.i != node.i:
+            if node.dep_ in {"relcl", "acl"} and node.head.pos_ in NOUNS and node.head.i < token.i:
+                return node.head
+            if node.dep_ == "prep" and node.lower_ == "with" and node.i != token.head.i:
+                if node.head.pos_ in NOUNS:
+                    return node.head
+                return _noun_subject(node.head)  # "the wall is tan with two chairs in front of it"
+            node = node.head
+        return None
+
+    def _last_subject(self, sentence: Any, before: int, plural: bool, person: bool) -> tuple[Entity | None, bool]:
+        """Return the last subject before a token that agrees with it, and whether any subject was there.
+
+        A subject that agrees but is no known thing hides the earlier ones: "it" may mean that one.
+        """
+        found, seen = None, False
+        for token in sentence:
+            if token.i >= before:
+                break
+            if not _is_subject(token):
+                continue
+            if token.pos_ in NOUNS:
+                head, _ = descend(token)
+                many = head.tag_ in {"NNS", "NNPS"} or any(child.dep_ == "conj" for child in token.children)
+                if many != plural or (person and not is_animate(lemma(head))):
+                    continue
+                if is_place_word(token) and head.i == token.i:
+                    continue
+                found, seen = self.mention(head), True
+                if found is not None and any(child.dep_ == "conj" for child in token.children):
+                    found = None  # "they" means both
+            elif token.pos_ == "PRON" and self._of_token.get(token.i) is not None:
+                entity = self._of_token[token.i]
+                if entity is not None and _agrees(entity, plural, person):
+                    found, seen = entity, True
+        return found, seen
+
+
+def _noun_subject(node: Token) -> Token | None:
+    while node.head.i != node.i and node.pos_ not in {"VERB", "AUX"}:
+        node = node.head
+    found = [child for child in node.children if child.dep_ in _SUBJECTS]
+    found += [child for child in node.children if child.dep_ == "attr" and any(c.dep_ == "expl" for c in node.children)]
+    return found[0] if found and found[0].pos_ in NOUNS else None
+
+
+def _own_subject(token: Token) -> Token | None:
+    """Return the noun that is the subject of the clause in which a pronoun is not the subject."""
+    if token.dep_ in _SUBJECTS or (token.dep_ == "poss" and token.head.dep_ in _SUBJECTS):
+        return None
+    verb = token
+    while verb.head.i != verb.i and verb.pos_ not in {"VERB", "AUX"}:
+        verb = verb.head
+    found = [child for child in verb.children if child.dep_ in {*_SUBJECTS, "attr"} and child.pos_ in NOUNS]
+    outside = [child for child in found if token.i not in {below.i for below in child.subtree}]
+    return outside[0] if outside else None
+
+
+def evidence_of(token: Token) -> str:
+    """Return the sentence of a token."""
+    return str(token.sent.text).strip()
+
+
+def _agrees(entity: Entity, plural: bool, person: bool) -> bool:
+    return entity.plural == plural and (not person or is_animate(entity.head))
+
+
+def _is_subject(token: Token) -> bool:
+    if token.dep_ in _SUBJECTS:
+        return token.head.dep_ not in {"relcl", "advcl"}
+    if token.dep_ == "dobj" and token.head.lemma_ in {"see", "show", "depict", "feature", "notice", "find"}:
+        return True
+    if token.dep_ == "attr":
+        return any(child.dep_ == "expl" for child in token.head.children) or _inverted(token.head)
+    return token.dep_ == "ROOT" and token.pos_ in NOUNS
+
+
+def _inverted(verb: Token) -> bool:
+    """Whether a place stands where the subject should: "behind the post is a fence"."""
+    return verb.lemma_ == "be" and not any(child.dep_ in _SUBJECTS and child.i < verb.i for child in verb.children)
+
+
+def _same(entity: Entity, phrase: Phrase) -> bool:
+    colors = {value for category, value in phrase.modifiers if category == "color"}
+    if colors and entity.values("color") and not colors & entity.values("color"):
+        return False
+    for category in ("size", "pattern", "material"):
+        stated = {value for name, value in phrase.modifiers if name == category}
+        if stated and entity.values(category) and not stated & entity.values(category):
+            return False
+    if entity.count and phrase.count and entity.count != phrase.count:
+        return False
+    ours, theirs = set(phrase.text.split()[:-1]), set(entity.text.split()[:-1])
+    nested = ours <= theirs or theirs <= ours
+    return nested and entity.plural == phrase.plural and entity.selectors == phrase.selectors
+
+
+def _names_its_subject(token: Token) -> bool:
+    """Whether a noun after "is" says what the subject is: "the cat is a tabby"; "there is a cat" does not."""
+    verb = token.head
+    if token.dep_ != "attr" or any(child.dep_ == "expl" for child in verb.children) or _inverted(verb):
+        return False
+    subjects = [child for child in verb.children if child.dep_ in _SUBJECTS and child.i < token.i]
+    passing = words("picture_words") | words("location_words")
+    return bool(subjects) and not (subjects[0].pos_ in NOUNS and lemma(subjects[0]) in passing)
+
+
+def _negated(token: Token) -> bool:
+    if any(child.lower_ in {"no", "without", "neither", "not"} for child in token.lefts):
+        return True
+    if token.dep_ == "pobj" and token.head.lower_ in words("absence_prepositions"):
+        return True
+    verb = token.head
+    if token.dep_ in {"dobj", "nsubj", "attr", "nsubjpass"}:
+        return any(child.dep_ == "neg" for child in verb.children)
+    return False
+
+
+def _unreal(token: Token) -> str:
+    """Return why a noun is likened, drawn or cast as a shadow rather than there; "" if it is there."""
+    if token.dep_ == "poss" and lemma(token.head) in words("image_nouns"):
+        return ""  # "the dog's shadow" tells of a dog
+    node = token
+    while node.head.i != node.i:
+        above = node.head
+        if above.lemma_.lower() in words("likeness_verbs") and node.dep_ in {"dobj", "attr", "pobj", "ccomp"}:
+            return "likeness"
+        if node.dep_ == "prep" and node.lower_ in words("simile_prepositions") and 0 < token.i - node.i < _LIKE_REACH:
+            return "likeness"
+        if node.dep_ == "prep" and node.lower_ == "of" and node.i < token.i and above.pos_ in NOUNS:
+            if lemma(above) in words("image_nouns") and not _is_the_picture(above):
+                return "image_of"
+            if above.lower_ in _NUMBERS:
+                return "part_of_group"
+        if node.dep_ in {"relcl", "advcl", "conj"} and node.i != token.i:
+            break
+        node = above
+    first = first_conjunct(token)
+    if first.dep_ == "pobj" and first.head.lower_ == "of" and (first.head.head.pos_ == "NUM" or first.head.head.lower_ in _NUMBERS):
+        return "part_of_group"
+    if first.dep_ == "pobj" and first.head.lower_ == "in" and lemma(token) in words("drawing_media"):
+        return "drawing_medium"
+    return ""
+
+
+def _is_the_picture(token: Token) -> bool:
+    """Whether a noun of the first sentence means the image itself: "a simple drawing of a house"."""
+    if token.sent.start > 0 or lemma(token) not in words("opening_nouns"):
+        return False
+    if token.dep_ == "ROOT" or (token.dep_ in _SUBJECTS and token.head.lemma_ in {"show", "depict", "feature", "have"}):
+        return True
+    return token.dep_ == "pobj" and token.head.lower_ == "of" and lemma(token.head.head) in words("picture_words")
+
+
+def _fixed_tokens(doc: Any) -> frozenset[int]:
+    """Return the places of tokens inside fixed phrases such as "bird's eye view"."""
+    lowered = [token.lower_.replace("’", "'") for token in doc]
+    found: set[int] = set()
+    for phrase in idioms():
+        size = len(phrase)
+        for start in range(len(lowered) - size + 1):
+            if tuple(lowered[start : start + size]) == phrase:
+                found.update(range(start, start + size))
+    return frozenset(found)

@@ -1,0 +1,281 @@
+"""One schema a table: column types, which columns may be empty, and the key. The map of the system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+TEXT, INT, REAL, FLAG = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
+TEXTS, INTS, REALS = pl.List(pl.String()), pl.List(pl.Int64()), pl.List(pl.Float64())
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, columns in order, key columns (unique together) and nullable columns.
+
+    ``choices`` lists the values a text column may take.
+    """
+
+    name: str
+    columns: Mapping[str, pl.DataType]
+    key: tuple[str, ...]
+    nullable: frozenset[str] = frozenset()
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def empty(self) -> pl.DataFrame:
+        """Return the table without rows."""
+        return pl.DataFrame(schema=dict(self.columns))
+
+
+SETTINGS = ("multi_obj", "multi_attr", "multi_rel", "wh")
+POLARITIES = ("positive", "negative")
+ELEMENT_KINDS = ("object", "attribute", "relation")
+NEGATIVE_KINDS = ("object", "attribute", "predicate", "relation_object")
+CHECKS = ("passed", "sure_failure", "unsure_failure", "skipped")
+ANSWERING = ("letter", "text", "likelihood", "yes_no")
+CONTROLS = ("none", "wrong_image", "text_only")
+
+# ---------------------------------------------------------------- benchmark side
+IMAGES = Table(
+    "images",
+    {
+        "image_id": TEXT,  # stable_key(benchmark, sha256) or, without an image file, (benchmark, file name)
+        "benchmark": TEXT,
+        "split": TEXT,
+        "file_name": TEXT,
+        "path": TEXT,  # from the folder the rule runs in; empty for captions without images
+        "width": INT,
+        "height": INT,
+        "sha256": TEXT,
+    },
+    key=("image_id",),
+    nullable=frozenset({"path", "width", "height", "sha256"}),
+)
+CAPTIONS = Table(
+    "captions",
+    {"caption_id": TEXT, "image_id": TEXT, "benchmark": TEXT, "example_id": TEXT, "text": TEXT},
+    key=("caption_id",),
+)
+ELEMENTS = Table(
+    "elements",
+    {
+        "element_id": TEXT,
+        "image_id": TEXT,
+        "benchmark": TEXT,
+        "kind": TEXT,  # object, attribute, relation
+        "position": INT,  # order within (image, kind), from 0
+        "text": TEXT,  # object: "fire hydrant"; attribute: "with a red color"; relation: "is lying on"
+        "category": TEXT,  # object: head noun, singular; attribute: class (color, …); relation: predicate class
+        "value": TEXT,  # attribute: the bare value ("red"); else null
+        "plural": FLAG,  # of an object: "three towels" is plural; false otherwise
+        "parent_id": TEXT,  # attribute: its object; relation: its subject
+        "target_id": TEXT,  # relation: its object
+        "ambiguous": FLAG,  # object: another instance of its category may be meant by the same words
+        "source": TEXT,  # annotation or caption_rules
+        "evidence": TEXT,  # the sentence that states it
+    },
+    key=("element_id",),
+    nullable=frozenset({"value", "parent_id", "target_id", "evidence"}),
+    choices={"kind": ELEMENT_KINDS},
+)
+NEGATIVES = Table(
+    "negatives",
+    {
+        "negative_id": TEXT,
+        "element_id": TEXT,
+        "image_id": TEXT,
+        "round": INT,  # 0: first proposal; k: proposed anew after k failed checks
+        "rank": INT,  # 0..3; rank 0 is the negative that a negative question asks about
+        "negative_kind": TEXT,  # object, attribute, predicate, relation_object
+        "text": TEXT,  # replaces elements.text (object: "dog"; attribute: "with a blue color"; relation: predicate)
+        "target_text": TEXT,  # relation: the object named after the predicate, without article; else null
+        "plural": FLAG,
+        "proposer": TEXT,  # lexicon, …
+    },
+    key=("negative_id",),
+    nullable=frozenset({"target_text"}),
+    choices={"negative_kind": NEGATIVE_KINDS},
+)
+NEGATIVE_CHECKS = Table(
+    "negative_checks",
+    {
+        "element_id": TEXT,
+        "image_id": TEXT,
+        "round": INT,
+        "verifier": TEXT,  # name of the model, or "none"
+        "check": TEXT,  # passed, sure_failure (low entropy), unsure_failure, skipped
+        "picked": INT,  # 0: the true element; 1..4: negative of that rank + 1
+        "probabilities": REALS,  # of the five, true one first, mean over the five cyclic option orders
+        "entropy": REAL,  # of these, divided by ln 5: 0..1
+        "letters": TEXTS,  # the letter picked in each order
+        "run_id": TEXT,
+    },
+    key=("element_id", "round"),
+    nullable=frozenset({"picked", "probabilities", "entropy", "letters"}),
+    choices={"check": CHECKS},
+)
+PAIRS = Table(
+    "pairs",
+    {
+        "mcq_id": TEXT,
+        "pair_id": TEXT,
+        "image_id": TEXT,
+        "benchmark": TEXT,
+        "setting": TEXT,
+        "polarity": TEXT,
+        "qtype": TEXT,  # setting + "_pos" / "_neg"
+        "question": TEXT,
+        "options": TEXTS,  # five, in the order shown
+        "gt_index": INT,  # 0-based
+        "entity_count": INT,  # null after an import: the interchange form does not carry it
+        "edited_slot": INT,
+        "negative_kind": TEXT,
+        "edited_element_id": TEXT,
+        "element_ids": TEXTS,
+        "check": TEXT,  # how the edited element's negatives fared: passed, …, skipped
+    },
+    key=("mcq_id",),
+    nullable=frozenset(
+        {"entity_count", "edited_slot", "negative_kind", "edited_element_id", "element_ids", "check"}
+    ),
+    choices={"setting": SETTINGS, "polarity": POLARITIES},
+)
+GRANULARITY = Table(
+    "granularity",
+    {
+        "query_id": TEXT,
+        "pair_id": TEXT,  # the wrong query and the matched true one
+        "image_id": TEXT,
+        "benchmark": TEXT,
+        "level": INT,  # 1..7
+        "polarity": TEXT,  # negative: the right answer is "no"; positive: "yes"
+        "question": TEXT,
+        "element_ids": TEXTS,
+        "edited_element_id": TEXT,
+    },
+    key=("query_id",),
+    choices={"polarity": POLARITIES},
+)
+DROPS = Table(
+    "drops",
+    {
+        "stage": TEXT,  # read, scene_graph, negatives, pairs, granularity, …
+        "benchmark": TEXT,
+        "image_id": TEXT,
+        "item": TEXT,  # element id, setting, file name: what was dropped
+        "reason": TEXT,  # a short fixed word, to be counted
+        "detail": TEXT,
+    },
+    key=(),
+    nullable=frozenset({"image_id", "detail"}),
+)
+
+# ---------------------------------------------------------------- evaluation side, the same for every suite
+ITEMS = Table(
+    "items",
+    {
+        "item_id": TEXT,
+        "suite": TEXT,  # finer, granularity, …
+        "benchmark": TEXT,
+        "image_paths": TEXTS,
+        "image_id": TEXT,  # cluster of the error
+        "prompt": TEXT,  # what the user says after the image(s)
+        "answering": TEXT,  # letter (options A..), yes_no, …
+        "options": TEXTS,  # the texts behind the letters; ["yes", "no"] for yes_no
+        "answer_index": INT,  # the right option, 0-based
+        "group_id": TEXT,  # the pair
+        "grouping": TEXT,  # multi_obj … wh, or level_1 … level_7: the cell of the table
+        "polarity": TEXT,
+        "entity_count": INT,
+        "control": TEXT,
+    },
+    key=("item_id", "answering", "control"),
+    nullable=frozenset({"entity_count", "polarity"}),
+    choices={"answering": ANSWERING, "control": CONTROLS},
+)
+RESPONSES = Table(
+    "responses",
+    {
+        "item_id": TEXT,
+        "model": TEXT,
+        "variant": TEXT,  # base, or the name of an adapter
+        "answering": TEXT,
+        "control": TEXT,
+        "text": TEXT,  # greedy text, at most as many new tokens as the suite asks for
+        "option_logprobs": REALS,  # natural log-probability of each option (letter: of its letter as first token)
+        "option_mean_logprobs": REALS,  # the same per token of the option
+        "engine": TEXT,
+        "run_id": TEXT,
+    },
+    key=("item_id", "model", "variant", "answering", "control"),
+    nullable=frozenset({"option_mean_logprobs"}),
+    choices={"answering": ANSWERING, "control": CONTROLS},
+)
+VERDICTS = Table(
+    "verdicts",
+    {
+        "item_id": TEXT,
+        "model": TEXT,
+        "variant": TEXT,
+        "answering": TEXT,
+        "control": TEXT,
+        "scorer": TEXT,  # strict, upstream, …
+        "prediction": INT,  # option index; null where unparsed
+        "score": REAL,
+        "unparsed": FLAG,
+    },
+    key=("item_id", "model", "variant", "answering", "control", "scorer"),
+    nullable=frozenset({"prediction"}),
+)
+ESTIMATES = Table(
+    "estimates",
+    {
+        "model": TEXT,
+        "variant": TEXT,
+        "benchmark": TEXT,
+        "setting": TEXT,  # multi_obj …, or level_1 …
+        "answering": TEXT,
+        "scorer": TEXT,
+        "statistic": TEXT,  # paired_accuracy, positive_accuracy, negative_accuracy, no_share, yes_share, d_prime, criterion, …
+        "entity_count": INT,  # null: all
+        "value": REAL,  # percent, but for d_prime and criterion
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "n": INT,  # pairs (or queries)
+        "n_images": INT,
+        "interval": TEXT,  # bootstrap or wilson
+    },
+    key=("model", "variant", "benchmark", "setting", "answering", "scorer", "statistic", "entity_count"),
+    nullable=frozenset({"entity_count", "value", "ci_low", "ci_high"}),
+)
+RUNS = Table(
+    "runs",
+    {
+        "run_id": TEXT,  # stable key of what determines the output; the rest of the row is provenance
+        "verb": TEXT,
+        "model": TEXT,
+        "model_revision": TEXT,
+        "variant": TEXT,
+        "prompt_hash": TEXT,
+        "config_hash": TEXT,
+        "code_hash": TEXT,
+        "lock_hash": TEXT,
+        "image_digest": TEXT,  # container image, or "none"
+        "hardware": TEXT,
+        "started": TEXT,
+        "seconds": REAL,
+        "items": INT,
+    },
+    key=("run_id",),
+    nullable=frozenset({"model", "model_revision", "variant", "prompt_hash", "items"}),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
+        ITEMS, RESPONSES, VERDICTS, ESTIMATES, RUNS,
+    )
+}  # fmt: skip

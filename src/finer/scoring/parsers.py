@@ -1,0 +1,60 @@
+"""Parsers turn the text of a response into the position of an option, or into nothing (unparsed).
+
+Each is a polars expression: text column in, option index (0-based, Int64) or null out. A parser never guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+Parser = Callable[[pl.Expr], pl.Expr]
+
+LETTERS = "ABCDE"
+YES_NO = ("yes", "no")
+
+# One letter and nothing else but punctuation, brackets, quotes, emphasis and an "Answer:" before it.
+_STRICT_LETTER = r"(?i)^[\W_]*(?:answer[*_\s]*:[\W_]*)?([a-e])[\W_]*$"
+_ANY_LETTER = r"([A-Ea-e])"
+# The word ends at the first character that cannot continue it: "no," is no; "none", "no-one" and "no's" are not.
+_FIRST_WORD = r"(?i)^[^\w]*(yes|no)(?:[^\w'’-]|['’-](?:\W|$)|$)"
+_FIRST_SUBSTRING = r"(?i)(yes|no)"
+
+
+def strict_letter(text: pl.Expr) -> pl.Expr:
+    """Read "B", "b.", "(B)", "**B**" or "Answer: B"; all else is unparsed.
+
+    The prompt asks for one letter: several ("A or B"), a letter with a text behind it ("B. Yes") and a
+    sentence ("The answer is B") are unparsed.
+    """
+    return _position(text.str.extract(_STRICT_LETTER, 1).str.to_uppercase(), tuple(LETTERS))
+
+
+def upstream_letter(text: pl.Expr) -> pl.Expr:
+    """Read the first of the characters A-E, a-e anywhere, as the paper's released script does.
+
+    "The answer is B" is read as E (the last letter of "The"); kept to reproduce printed numbers.
+    """
+    return _position(text.str.extract(_ANY_LETTER, 1).str.to_uppercase(), tuple(LETTERS))
+
+
+def strict_yes_no(text: pl.Expr) -> pl.Expr:
+    """Read the first word if it is "yes" or "no" in any case: position in ("yes", "no")."""
+    return _position(text.str.extract(_FIRST_WORD, 1).str.to_lowercase(), YES_NO)
+
+
+def first_substring_yes_no(text: pl.Expr) -> pl.Expr:
+    """Read whichever of "yes" and "no" occurs first, also inside a word ("I do not know" is "no")."""
+    return _position(text.str.extract(_FIRST_SUBSTRING, 1).str.to_lowercase(), YES_NO)
+
+
+#: way of answering -> scorer -> parser
+PARSERS: Mapping[str, Mapping[str, Parser]] = {
+    "letter": {"strict": strict_letter, "upstream": upstream_letter},
+    "yes_no": {"strict": strict_yes_no, "first_substring": first_substring_yes_no},
+}
+
+
+def _position(token: pl.Expr, options: tuple[str, ...]) -> pl.Expr:
+    return token.replace_strict(list(options), list(range(len(options))), default=None, return_dtype=pl.Int64())

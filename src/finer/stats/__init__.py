@@ -1,0 +1,1 @@
+"""Verdicts become estimates: shares of a named grouping, with intervals that respect images."""

@@ -1,0 +1,24 @@
+"""The committed reference of a preset: its tables and figures, as a clean run made them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from finer.errors import InputError
+from finer.store import atomic_path
+
+FOLDERS = ("tables", "figures")
+
+
+def renew(results: str | Path, out: str | Path) -> None:
+    """Replace the reference with a run's tables and figures."""
+    for folder in FOLDERS:
+        source = Path(results) / folder
+        if not source.is_dir():
+            raise InputError("no such folder", file=source, expected="a finished run", cure="run `make reproduce` first")
+    with atomic_path(out) as partial:
+        for folder in FOLDERS:
+            shutil.copytree(Path(results) / folder, partial / folder)
+        if Path(out).is_dir():
+            shutil.rmtree(out)

@@ -1,0 +1,118 @@
+"""What the workflow asks of the package: the checked configuration, and a fingerprint of each verb's code.
+
+A rule carries ``code("verb")`` among its parameters. The fingerprint covers the verb's own lines and every
+module that it imports, directly or not, with the data files beside them; so a change of code rebuilds what
+depends on it and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from finer.config import Config, parse
+from finer.errors import InputError
+
+PACKAGE = Path(__file__).parent
+
+
+def load(values: Mapping[str, Any]) -> Config:
+    """Validate Snakemake's merged configuration; errors appear without a traceback."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        return parse(values, file="configuration (config.yaml with its overlays)")
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+@cache
+def code(verb: str) -> str:
+    """Return 12 hex digits over everything in the package that ``python -m finer <verb>`` may run."""
+    source = (PACKAGE / "cli.py").read_text(encoding="utf-8")
+    function = _verb(ast.parse(source), verb)
+    digest = hashlib.sha256((ast.get_source_segment(source, function) or "").encode())
+    for path in sorted(_files(_closure(_imports(function, "finer.cli")))):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def modules(verb: str) -> frozenset[str]:
+    """Return the package's modules that a verb may run."""
+    source = (PACKAGE / "cli.py").read_text(encoding="utf-8")
+    return _closure(_imports(_verb(ast.parse(source), verb), "finer.cli"))
+
+
+def _verb(tree: ast.Module, verb: str) -> ast.FunctionDef:
+    name = verb.replace("-", "_")
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise KeyError(f"no verb '{verb}' in cli.py")
+
+
+def _imports(tree: ast.AST, module: str) -> frozenset[str]:
+    """Names of the package's modules imported anywhere below a syntax node, function bodies included."""
+    return frozenset(name for name in _named(tree, module) if _path(name) is not None)
+
+
+def _named(tree: ast.AST, module: str) -> Iterator[str]:
+    is_package = (_path(module) or PACKAGE).name == "__init__.py"
+    parent = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = parent.rsplit(".", node.level - 1)[0] if node.level else ""
+            base = ".".join(part for part in (start, node.module) if part)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _path(module: str) -> Path | None:
+    """File of a module of the package, or None if there is no such module."""
+    parts = module.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    place = PACKAGE.joinpath(*parts[1:])
+    for path in (place.with_suffix(".py"), place / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _direct(module: str) -> frozenset[str]:
+    path = _path(module)
+    return frozenset() if path is None else _imports(ast.parse(path.read_text(encoding="utf-8")), module)
+
+
+def _closure(start: frozenset[str]) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = set(start)
+    while waiting:
+        module = waiting.pop()
+        found.add(module)
+        waiting |= _direct(module) - found
+    return frozenset(found)
+
+
+def _files(names: frozenset[str]) -> Iterator[Path]:
+    """Files of the modules, and the data files (prompts, templates, lexicons) that lie beside them."""
+    for name in names:
+        path = _path(name)
+        if path is None or path.parent == PACKAGE:
+            if path is not None:
+                yield path
+            continue
+        yield path
+        yield from (
+            other
+            for other in path.parent.rglob("*")
+            if other.is_file() and other.suffix not in (".py", ".pyc") and "__pycache__" not in other.parts
+        )

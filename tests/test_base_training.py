@@ -1,0 +1,168 @@
+"""Base training: packed rows equal plain prompts, a killed run ends with the same bytes, bad data is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from finer.errors import InputError
+from finer.mllm.families import build, load, tiny
+from finer.mllm.training.base import TRAINABLE, train_base
+from finer.mllm.training.instruct import read_instruct
+from finer.mllm.training.language import packed
+from finer.mllm.training.packing import Packer, packed_logits, read_template
+from finer.mllm.training.recipe import RECIPES, LanguageStage, Recipe, VisionStage, load_recipe
+from finer.mllm.training.vision import Pixels, cell_tokens, image_features
+from instruct_samples import write_instruct
+
+STAGE = LanguageStage("M", 4, {"lookup": 1.0, "mcq": 1.0, "presence": 1.0}, rows=3, tokens=72, warmup=2)
+
+
+def _recipe(family: str = "internvl") -> Recipe:
+    stages = (replace(STAGE, name="A", steps=3), STAGE)
+    return Recipe("t", "T", "base", 1, tiny(family), VisionStage(3, 8), stages, held_out=5, compiled=False, digest="d")
+
+
+@pytest.fixture(scope="module")
+def instruct(tmp_path_factory) -> Path:
+    torch.set_num_threads(1)
+    return write_instruct(tmp_path_factory.mktemp("data") / "instruct.parquet", 30)
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_packed_row_equals_plain_prompts(family, instruct, tmp_path):
+    data = read_instruct(instruct)
+    model, processor = build(tiny(family), data.texts(), seed=5)
+    template = read_template(model, processor, data.pixels(0))
+    packer = Packer(data, processor, template)
+    images = [2, 7]
+    rows = [packer.draw(image, STAGE, 0, image) for image in images]
+    pack = packer.pack(images, rows, STAGE.tokens)
+    with torch.no_grad():
+        features = image_features(model, Pixels(data, processor).inputs(pack.images.numpy()))
+        with packed(model):
+            logits = packed_logits(model, template, features, pack, pack.target >= 0)
+        place = 0
+        for image, numbers in zip(images, rows, strict=True):
+            assert len(numbers) >= 2
+            for number in numbers:
+                question = {"type": "text", "text": data.questions[number]}
+                content = [{"type": "image", "image": data.pixels(image)}, question]
+                text = processor.apply_chat_template(
+                    [{"role": "user", "content": content}, {"role": "assistant", "content": data.answers[number]}],
+                    tokenize=False,
+                )
+                plain = model(**processor(images=[data.pixels(image)], text=[text], return_tensors="pt")).logits[0]
+                asked = len(packer.item(number)[0]) - packer.item(number)[1]
+                expected = plain[-asked - 1 : -1]
+                assert (logits[place : place + asked] - expected).abs().max() <= 1e-4
+                place += asked
+        assert place == len(logits)
+
+
+def test_items_of_a_row_do_not_see_each_other(instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts(), seed=5)
+    template = read_template(model, processor, data.pixels(0))
+    packer = Packer(data, processor, template)
+    first, second, third = packer.draw(3, STAGE, 0)[:3]
+    features = torch.randn(1, 16, 64)
+    with torch.no_grad(), packed(model):
+        logits = []
+        for other in (second, third):
+            pack = packer.pack([3], [[other, first]], 96)
+            logits.append(packed_logits(model, template, features, pack, (pack.item == 1) & (pack.target >= 0)))
+    assert torch.allclose(logits[0], logits[1], atol=1e-5)
+
+
+def test_features_of_a_cell_come_from_that_cell(instruct):
+    data = read_instruct(instruct)
+    for family in TRAINABLE:
+        model, processor = build(tiny(family), data.texts(), seed=5)
+        assert cell_tokens(model).shape[0] == 16
+        blank = data.pixels(0)
+        changed = blank.copy()
+        changed.paste((255, 0, 255), (24, 48, 48, 72))  # row 3, column 2
+        with torch.no_grad():
+            features = []
+            for image in (blank, changed):
+                inputs = dict(processor.image_processor(images=[image], return_tensors="pt"))
+                inputs.pop("num_patches", None)
+                features.append(image_features(model, inputs)[0][cell_tokens(model)].mean(1))
+        assert int((features[0] - features[1]).abs().sum(1).argmax()) == 2 * 4 + 1, family
+
+
+@pytest.mark.parametrize("stops", [[2], [4, 3], [8]])
+def test_a_stopped_training_ends_with_the_same_bytes(stops, instruct, tmp_path):
+    assert train_base(instruct, _recipe(), tmp_path / "whole", tmp_path / "a")
+    for stop in stops:
+        assert not train_base(instruct, _recipe(), tmp_path / "parts", tmp_path / "b", stop_after=stop)
+        assert not (tmp_path / "parts").exists()
+    assert train_base(instruct, _recipe(), tmp_path / "parts", tmp_path / "b")
+    assert _digest(tmp_path / "whole") == _digest(tmp_path / "parts")
+
+
+def test_finished_folder_loads_and_says_how_it_was_made(instruct, tmp_path):
+    assert train_base(instruct, _recipe("qwen2_5_vl"), tmp_path / "out")
+    model, _ = load(tmp_path / "out")
+    card = json.loads((tmp_path / "out" / "model_card.json").read_text())
+    assert card["data_sha256"] == hashlib.sha256(instruct.read_bytes()).hexdigest()
+    assert card["seed"] == 1
+    assert card["held_out"]["mcq"]["items"] > 0
+    log = pl.read_csv(tmp_path / "out" / "training_log.csv")
+    assert set(log["stage"]) == {"V", "A", "M"}
+    assert not list((tmp_path / "out").glob("*.pt"))
+    assert model.config.model_type == "qwen2_5_vl"
+
+
+def test_another_seed_gives_another_model(instruct, tmp_path):
+    for seed in (1, 2):
+        train_base(instruct, replace(_recipe(), seed=seed), tmp_path / str(seed))
+    assert _digest(tmp_path / "1") != _digest(tmp_path / "2")
+
+
+def test_checkpoint_of_another_recipe_is_refused(instruct, tmp_path):
+    train_base(instruct, _recipe(), tmp_path / "out", tmp_path / "state", stop_after=1)
+    with pytest.raises(InputError, match="another training"):
+        train_base(instruct, replace(_recipe(), seed=9), tmp_path / "out", tmp_path / "state")
+
+
+def test_held_out_images_are_never_drawn(instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts())
+    packer = Packer(data, processor, read_template(model, processor, data.pixels(0)))
+    drawn = {int(image) for step in range(20) for image in packer.batch(STAGE, step, 1, 25).images}
+    assert drawn == set(range(25))
+
+
+def test_only_tasks_of_the_mix_are_drawn(instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts())
+    packer = Packer(data, processor, read_template(model, processor, data.pixels(0)))
+    pack = packer.batch(replace(STAGE, mix={"presence": 1.0}), 0, 1, 25)
+    said = {processor.tokenizer.decode([token]) for token in pack.target[pack.target >= 0].tolist()}
+    assert said == {"Yes", "No", "<|end|>"}
+
+
+def test_wrong_cell_labels_name_row_and_number(instruct, tmp_path):
+    frame = pl.read_parquet(instruct).with_columns(pl.col("cells").list.head(111))
+    frame.write_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(InputError, match=r"row 0: field 'cells'"):
+        read_instruct(tmp_path / "bad.parquet")
+
+
+def test_unknown_task_in_a_recipe_is_refused(tmp_path):
+    text = RECIPES.read_text(encoding="utf-8").replace("{lookup:", "{looking:", 1)
+    (tmp_path / "recipes.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="looking"):
+        load_recipe("internvl3.5-micro-s", tmp_path / "recipes.yaml")

@@ -1,0 +1,154 @@
+"""The catalogue: a view on every table, wherever it is opened from, and the queries of the docs run on it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fake_evaluation import CHOICES, SKILL, finer_items, granularity_items, responses
+from finer.errors import InputError
+from finer.schemas import DROPS, ESTIMATES, ITEMS, NEGATIVES, PAIRS, RESPONSES, RUNS, TABLES, VERDICTS
+from finer.scoring.verdicts import verdicts
+from finer.stats.estimates import estimates
+from finer.store import drop, table_from, write_table
+from finer.tables.catalogue import catalogue, connect, find_tables, table_of, write_catalogue
+
+PAGE = Path(__file__).parents[1] / "docs" / "queries.md"
+QUERIES = re.findall(r"^## (.+?)\n+```sql\n(.+?)```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def pairs_of(items: pl.DataFrame) -> pl.DataFrame:
+    """The table of pairs that these items could have come from."""
+    return items.filter(suite="finer").select(
+        pl.col("item_id").str.replace("^", "mcq-").alias("mcq_id"), pl.col("group_id").alias("pair_id"), "image_id",
+        "benchmark", pl.col("grouping").alias("setting"), "polarity", pl.col("grouping").alias("qtype"),
+        pl.col("prompt").alias("question"), "options", pl.col("answer_index").alias("gt_index"), "entity_count",
+        pl.lit(0, pl.Int64).alias("edited_slot"), pl.lit("object").alias("negative_kind"),
+        pl.lit("e").alias("edited_element_id"), pl.lit(["e"]).alias("element_ids"), pl.lit("passed").alias("check"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``results/micro`` and its catalogue, whose paths are relative to that folder."""
+    folder = tmp_path_factory.mktemp("workflow")
+    root = folder / "results" / "micro"
+    items = pl.concat([finer_items(6), granularity_items(6)])
+    answers = responses(items, SKILL)
+    judged = verdicts(items, answers)
+    for suite in ("finer", "granularity"):
+        write_table(items.filter(suite=suite), ITEMS, root / "items" / f"{suite}.parquet")
+    write_table(answers, RESPONSES, root / "responses" / "seer" / "finer.parquet")
+    write_table(judged, VERDICTS, root / "verdicts" / "all.parquet")
+    write_table(estimates(items, judged, **CHOICES), ESTIMATES, root / "estimates" / "all.parquet")
+    write_table(pairs_of(items), PAIRS, root / "benchmark" / "docci" / "pairs.parquet")
+    dropped = table_from([drop("pairs", "docci", "wh", "not_unique")], DROPS)
+    write_table(dropped, DROPS, root / "benchmark" / "docci" / "drops" / "pairs.parquet")
+    write_table(RUNS.empty(), RUNS, root / "benchmark" / "docci" / "rounds" / "checks.0.run.parquet")
+    write_table(NEGATIVES.empty(), NEGATIVES, root / "benchmark" / "docci" / "rounds" / "negatives.0.parquet")
+    (root / "raw").mkdir()
+    pl.DataFrame({"image_url": ["x"], "caption": ["y"]}).write_parquet(root / "raw" / "captions.parquet")
+    parts = root / "responses" / "seer" / "finer.parquet.parts"
+    write_table(answers.head(5), RESPONSES, parts / "000000.parquet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        catalogue("results/micro", "results/micro/finer.duckdb")
+    return folder
+
+
+@pytest.fixture
+def inside(workflow: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(workflow)
+    return Path("results/micro/finer.duckdb")
+
+
+def test_every_table_has_a_view_with_its_columns(inside: Path) -> None:
+    with connect(inside) as connection:
+        for table in TABLES.values():
+            described = connection.execute(f'DESCRIBE "{table.name}"').fetchall()
+            assert [row[0] for row in described] == list(table.columns)
+
+
+def test_views_hold_the_rows_of_all_parts(inside: Path) -> None:
+    with connect(inside) as connection:
+        counts = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0] for name in TABLES}
+    items = finer_items(6).height + granularity_items(6).height
+    assert counts["items"] == items and counts["drops"] == 1
+    assert counts["responses"] == items * len(SKILL)  # parts of unfinished jobs are not counted again
+    assert counts["elements"] == counts["negatives"] == 0
+
+
+def test_empty_views_have_the_types_of_full_ones(inside: Path, tmp_path: Path) -> None:
+    write_catalogue([], tmp_path / "empty.duckdb")
+    with connect(inside) as full, connect(tmp_path / "empty.duckdb") as empty:
+        for name in ("items", "responses", "verdicts", "estimates", "pairs", "drops", "runs"):
+            types = [
+                [row[1] for row in one.execute(f'DESCRIBE "{name}"').fetchall()] for one in (full, empty)
+            ]  # fmt: skip
+            assert types[0] == types[1]
+
+
+def test_it_opens_from_another_folder_if_told_where_the_workflow_ran(
+    workflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with connect(workflow / "results/micro/finer.duckdb", workflow=workflow) as connection:
+        assert connection.execute("SELECT count(*) FROM estimates").fetchall()[0][0] > 0
+
+
+def test_raw_rounds_and_unfinished_files_are_left_out(workflow: Path) -> None:
+    names = {
+        path.relative_to(workflow / "results/micro").as_posix() for path in find_tables(workflow / "results/micro")
+    }
+    assert "benchmark/docci/rounds/checks.0.run.parquet" in names
+    assert not any("raw/" in name or ".parts" in name or "negatives.0" in name for name in names)
+
+
+@pytest.mark.parametrize(("title", "query"), QUERIES, ids=[title for title, _ in QUERIES])
+def test_the_queries_of_the_docs_run(inside: Path, title: str, query: str) -> None:
+    with connect(inside) as connection:
+        rows = connection.execute(query).fetchall()
+    assert rows or title in ("How did the negatives fare with the verifier?", "What did a run cost?")
+
+
+def test_the_docs_have_their_queries() -> None:
+    assert len(QUERIES) == PAGE.read_text(encoding="utf-8").count("```sql") >= 8
+
+
+def test_the_table_query_of_the_docs_gives_the_estimates(inside: Path) -> None:
+    with connect(inside) as connection:
+        rows = connection.execute(QUERIES[0][1]).fetchall()
+    assert len(rows) == len(SKILL) * 8
+
+
+def test_the_catalogue_is_written_anew_over_an_old_one(inside: Path, tmp_path: Path) -> None:
+    output = tmp_path / "finer.duckdb"
+    for _ in range(2):
+        write_catalogue(["results/micro/items/finer.parquet"], output)
+    assert [path.name for path in tmp_path.iterdir()] == ["finer.duckdb"]
+    with connect(output) as connection:
+        assert connection.execute("SELECT count(*) FROM items").fetchall()[0][0] == finer_items(6).height
+
+
+def test_a_file_that_is_no_table_is_an_error(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="not a table"):
+        write_catalogue([tmp_path / "a.parquet"], tmp_path / "finer.duckdb")
+    assert not (tmp_path / "finer.duckdb").exists()
+    (tmp_path / "b.parquet").write_text("nonsense")
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        table_of(tmp_path / "b.parquet")
+    with pytest.raises(InputError, match="no such file"):
+        write_catalogue([tmp_path / "c.parquet"], tmp_path / "finer.duckdb")
+
+
+def test_a_missing_catalogue_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        connect(tmp_path / "finer.duckdb")
+
+
+def test_every_table_has_columns_of_its_own() -> None:
+    assert len({frozenset(table.columns) for table in TABLES.values()}) == len(TABLES)

@@ -1,0 +1,188 @@
+"""The fast path of asking a model agrees with asking question by question, and its guards notice if it does not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from finer.errors import InputError
+from finer.mllm import prefix
+from finer.mllm.engine import Answer, Query, TransformersEngine
+from tiny_models import FAMILIES, multiple_choice, phrase, save_images, save_tiny
+
+TOLERANCE = 1e-4
+LETTERS = tuple("ABCDE")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("engine")
+    for family in FAMILIES:
+        save_tiny(family, root / family)
+    return root
+
+
+@pytest.fixture(scope="module")
+def queries(tmp_path_factory: pytest.TempPathFactory) -> list[Query]:
+    """Several images with questions of different lengths and kinds, interleaved, and text-only ones."""
+    rng = random.Random(7)
+    images = save_images(tmp_path_factory.mktemp("images"), 4)
+    asked = [Query(f"mcq {number}", images[number % 4], multiple_choice(rng), LETTERS) for number in range(12)]
+    asked += [
+        Query(f"yes {number}", images[number % 3], f"Can you see {phrase(rng)}?", ("Yes", "No")) for number in range(5)
+    ]
+    asked += [Query(f"text {number}", None, multiple_choice(rng), LETTERS) for number in range(3)]
+    return asked
+
+
+def engine(folder: Path, family: str, **settings: Any) -> TransformersEngine:
+    return TransformersEngine(folder / family, family, **{"batch_tokens": 700, **settings})
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path, queries: list[Query]) -> Callable[[str], list[Answer]]:
+    known: dict[str, list[Answer]] = {}
+
+    def answers(family: str) -> list[Answer]:
+        if family not in known:
+            known[family] = engine(folder, family, prefix_reuse=False).answer(queries, 3)
+        return known[family]
+
+    return answers
+
+
+def largest_difference(one: list[Answer], other: list[Answer]) -> float:
+    assert [answer.key for answer in one] == [answer.key for answer in other]
+    return max(abs(a - b) for x, y in zip(one, other, strict=True) for a, b in zip(x.logprobs, y.logprobs, strict=True))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fast_path_gives_the_answers_of_the_plain_path(
+    folder: Path, queries: list[Query], plain: Callable[[str], list[Answer]], family: str
+) -> None:
+    fast = engine(folder, family).answer(queries, 3)
+    assert largest_difference(fast, plain(family)) < TOLERANCE
+    assert [answer.text for answer in fast] == [answer.text for answer in plain(family)]
+    assert len({answer.logprobs.index(max(answer.logprobs)) for answer in fast}) > 1, "all answers alike: weak test"
+
+
+@pytest.mark.parametrize("family", ["internvl", "qwen2_5_vl"])
+@pytest.mark.parametrize("batch_tokens", [256, 100_000])
+def test_answers_do_not_depend_on_the_size_of_batches(
+    folder: Path, queries: list[Query], plain: Callable[[str], list[Answer]], family: str, batch_tokens: int
+) -> None:
+    answers = engine(folder, family, batch_tokens=batch_tokens).answer(queries, 3)
+    assert largest_difference(answers, plain(family)) < TOLERANCE
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parity_notices_positions_that_are_off_by_one(
+    folder: Path, queries: list[Query], plain: Callable[[str], list[Answer]], family: str, monkeypatch: Any
+) -> None:
+    right = prefix.PrefixModel._start
+    monkeypatch.setattr(prefix.PrefixModel, "_start", lambda self, *sizes: right(self, *sizes) + 1)
+    assert largest_difference(engine(folder, family).answer(queries, 3), plain(family)) > 10 * TOLERANCE
+
+
+def test_parity_notices_qwen_positions_counted_in_tokens(
+    folder: Path, queries: list[Query], plain: Callable[[str], list[Answer]], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(
+        prefix.PrefixModel, "_start", lambda self, length, groups: torch.full((groups,), length, dtype=torch.long)
+    )
+    assert largest_difference(engine(folder, "qwen2_5_vl").answer(queries, 3), plain("qwen2_5_vl")) > 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_likelihood_of_options_is_the_same_on_both_paths(folder: Path, queries: list[Query], family: str) -> None:
+    some = [queries[0], queries[13], queries[-1]]
+    options = [["a red ball", "a blue box with a star", "no"]] * len(some)
+    fast = engine(folder, family).score_continuations(some, options)
+    slow = engine(folder, family, prefix_reuse=False).score_continuations(some, options)
+    for one, other in zip(fast, slow, strict=True):
+        assert one.sums == pytest.approx(other.sums, abs=TOLERANCE)
+        assert one.means == pytest.approx(other.means, abs=TOLERANCE)
+        assert all(total < mean < 0 for total, mean in zip(one.sums, one.means, strict=True))
+
+
+def test_likelihood_of_a_letter_is_its_log_probability_as_next_token(folder: Path, queries: list[Query]) -> None:
+    asked = engine(folder, "internvl")
+    scores = asked.score_continuations(queries[:2], [LETTERS] * 2)
+    for score, answer in zip(scores, asked.answer(queries[:2], 1), strict=True):
+        assert score.sums == pytest.approx(answer.logprobs, abs=TOLERANCE)
+
+
+def test_greedy_text_stops_at_the_end_of_the_turn(folder: Path, queries: list[Query]) -> None:
+    asked = engine(folder, "internvl")
+    greedy = {
+        place: row
+        for places, _, rows in asked._first_tokens(queries, 4)
+        for place, row in zip(places, rows, strict=True)
+    }
+    place, tokens = next((place, row) for place, row in sorted(greedy.items()) if row[0] != row[1])
+    asked.ends = frozenset({tokens[1]})
+    assert asked.answer([queries[place]], 4)[0].text == asked.dialogue.tokenizer.decode(tokens[:1])
+
+
+def test_prompts_that_share_nothing_have_an_empty_prefix(folder: Path) -> None:
+    asked = engine(folder, "internvl")
+    ids = [(31, 40, 41), (50, 51, 52, 53)]
+    wave = asked._runner.open([prefix.text_group([prefix.Row(place, row) for place, row in enumerate(ids)])])
+    with torch.no_grad():
+        logits = asked._runner.run(wave, [0, 1]).last_logits()
+        expected = torch.stack([asked.model(input_ids=torch.tensor([row])).logits[0, -1] for row in ids])
+    assert wave.length == 0
+    assert torch.allclose(logits, expected, atol=TOLERANCE)
+
+
+def test_low_precision_agrees_roughly(folder: Path, queries: list[Query], plain: Callable[[str], list[Answer]]) -> None:
+    answers = engine(folder, "qwen2_5_vl", dtype="bfloat16").answer(queries, 1)
+    assert TOLERANCE < largest_difference(answers, plain("qwen2_5_vl")) < 1.0
+
+
+def test_processor_that_changes_the_text_is_refused(folder: Path, queries: list[Query], monkeypatch: Any) -> None:
+    asked = engine(folder, "internvl")
+    processor = asked.dialogue.processor
+
+    class Trimming:
+        image_token, image_token_id = processor.image_token, processor.image_token_id
+
+        def __call__(self, text: list[str], **rest: Any) -> Any:
+            return processor(text=[item.replace("best ", "") for item in text], **rest)
+
+        def apply_chat_template(self, *turns: Any, **rest: Any) -> Any:
+            return processor.apply_chat_template(*turns, **rest)
+
+    monkeypatch.setattr(asked.dialogue, "processor", Trimming())
+    with pytest.raises(InputError, match="prefix reuse fails for this internvl model"):
+        asked.answer(queries[:2], 1)
+
+
+def test_image_token_in_a_question_is_refused(folder: Path, queries: list[Query]) -> None:
+    bad = Query("bad", queries[0].image, "What is <image> here?", LETTERS)
+    with pytest.raises(InputError, match="holds the image token"):
+        engine(folder, "llava_next").answer([bad], 1)
+
+
+def test_missing_and_broken_images_are_named(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    for path, message in ((tmp_path / "missing.png", "no such image"), (broken, "cannot be read")):
+        with pytest.raises(InputError, match=message) as error:
+            engine(folder, "internvl").answer([Query("q", path, "Can you see it?")], 1)
+        assert error.value.file == path
+
+
+def test_checkpoint_of_another_family_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match="another family"):
+        TransformersEngine(folder / "internvl", "llava_next")
+
+
+def test_labels_that_begin_alike_are_refused(folder: Path, queries: list[Query]) -> None:
+    with pytest.raises(InputError, match="begin with the same token"):
+        engine(folder, "internvl").answer([Query("q", None, "Well?", ("A", "A"))], 1)

@@ -1,0 +1,113 @@
+"""The workflow: fingerprints of code, a static DAG, a checked configuration."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from finer import configdocs, workflow
+from finer.config import parse
+from finer.errors import InputError
+
+ROOT = Path(__file__).parent.parent
+
+
+def config(**changes: object) -> dict[str, object]:
+    return yaml.safe_load((ROOT / "config.yaml").read_text()) | changes
+
+
+def test_default_configuration_is_valid() -> None:
+    assert parse(config()).preset == "micro"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"sede": 1}, "sede"),
+        ({"seed": "many"}, "found 'many'"),
+        ({"statistics": {"confidence": 1.5}}, "statistics.confidence"),
+        ({"negatives": {"verifier": "gpt"}}, "'gpt' is not a model"),
+        ({"negatives": {"verifier": "internvl3.5-micro-s"}}, "role: verifier"),
+        ({"models": {"m": {"title": "M", "family": "blip"}}}, "family"),
+        ({"models": {"m": {"title": "M", "family": "internvl", "repo": "a/b"}}}, "needs a revision"),
+    ],
+)
+def test_wrong_configuration_names_the_key(changes: dict[str, object], expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(config(**changes))
+    assert expected in str(caught.value)
+    assert "cure" in str(caught.value)
+
+
+def test_an_overlay_removes_a_model_with_null() -> None:
+    values = config()
+    values["models"] = {**values["models"], "qwen2.5-vl-micro": None}  # type: ignore[dict-item]
+    assert "qwen2.5-vl-micro" not in parse(values).models
+
+
+def test_docs_and_schema_are_generated_from_the_typed_configuration() -> None:
+    assert (ROOT / "docs/configuration.md").read_text() == configdocs.markdown(), "run: python -m finer config-docs"
+    assert (ROOT / "workflow/config.schema.json").read_text() == configdocs.json_schema()
+
+
+def test_fingerprint_follows_imports() -> None:
+    assert "finer.queries.compose" in workflow.modules("compose")
+    assert "finer.queries.compose" not in workflow.modules("answer")
+    assert not any(name.startswith("finer.tables") for name in workflow.modules("answer"))
+    assert not any(name.startswith("finer.world") for name in workflow.modules("compose"))
+
+
+def test_fingerprint_changes_with_what_a_verb_runs_and_with_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "finer"
+    (package / "a").mkdir(parents=True)
+    (package / "cli.py").write_text(
+        "def one():\n    from finer.a.x import f\n    f()\n\n\ndef two():\n    from finer.b import g\n    g()\n"
+    )
+    (package / "a" / "__init__.py").write_text("")
+    (package / "a" / "x.py").write_text("from finer.c import h\n")
+    (package / "a" / "words.yaml").write_text("a: 1\n")
+    (package / "b.py").write_text("")
+    (package / "c.py").write_text("")
+    monkeypatch.setattr(workflow, "PACKAGE", package)
+
+    def both() -> tuple[str, str]:
+        workflow.code.cache_clear()
+        workflow._direct.cache_clear()
+        return workflow.code("one"), workflow.code("two")
+
+    one, two = both()
+    for changed in ("a/x.py", "c.py", "a/words.yaml"):
+        (package / changed).write_text("# changed\n" + (package / changed).read_text())
+        new_one, new_two = both()
+        assert new_one != one and new_two == two, changed
+        one = new_one
+    (package / "b.py").write_text("# changed\n")
+    new_one, new_two = both()
+    assert new_one == one and new_two != two
+    workflow.code.cache_clear()
+    workflow._direct.cache_clear()
+
+
+def snakemake(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "--nolock", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_paper_preset_plans_the_whole_finer_table() -> None:
+    done = snakemake(
+        "-n", "--configfile", "workflow/presets/paper.yaml", "--", "results/paper/tables/finer_benchmarks.md"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_wrong_configuration_stops_the_workflow_without_a_traceback() -> None:
+    done = snakemake("-n", "--config", "negatives={verifier: gpt}")
+    assert done.returncode == 1
+    assert "'gpt' is not a model" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

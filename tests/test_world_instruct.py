@@ -1,0 +1,185 @@
+"""Instruction data: answers are true, negatives false, shares as asked."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from finer.errors import InputError
+from finer.keys import generator
+from finer.world.catalogue import COLORS, FIGURES
+from finer.world.claims import View
+from finer.world.instruct import SCHEMA, cell_labels, conversations, write_instruct
+from finer.world.pools import draw_pool
+from finer.world.scenes import Scene
+from world_reading import RELATIONS, is_phrase_true, meant, values
+
+Talk = tuple[str, str, str]
+_SEEN = re.compile(
+    r"(?:Can you see|Do you see|Is there|Does this image show|Does the image show) (.+?)"
+    r"(?: in (?:this image|the image|the picture))?\?"
+)
+_ANSWERED = re.compile(r"(Yes|No), (?:but )?(?:I can see|there is|it shows) (.+)\.")
+_LETTERED = re.compile(r"^([A-E])\. (.+)$", re.MULTILINE)
+
+
+def talks_of(pool: str, count: int, negative_share: float) -> list[tuple[Scene, list[Talk]]]:
+    return [
+        (scene, list(conversations(View(scene, generator(9, scene.graph_hash)), negative_share)))
+        for scene in draw_pool(9, pool, count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def talks() -> list[tuple[Scene, list[Talk]]]:
+    return talks_of("base", 400, 0.5)
+
+
+def of(talks: list[tuple[Scene, list[Talk]]], *tasks: str) -> Iterator[tuple[Scene, str, str]]:
+    for scene, said in talks:
+        yield from ((scene, question, answer) for task, question, answer in said if task in tasks)
+
+
+def is_negative(question: str, answer: str) -> bool:
+    """Whether a fine-grained question (see or mcq) names something false, read off its right answer."""
+    if answer in "ABCDE":
+        answer = dict(_LETTERED.findall(question))[answer]
+    return answer.startswith("No") or (" is not " in answer)
+
+
+def test_fine_grained_answers_are_true_and_all_other_options_false(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    checked = 0
+    for scene, question, answer in of(talks, "see", "mcq"):
+        asked = _SEEN.search(question)
+        if asked is None:  # the wh setting has its own test
+            continue
+        options = dict(_LETTERED.findall(question)) or {answer: answer}
+        for letter, option in options.items():
+            said = _ANSWERED.fullmatch(option)
+            assert said is not None, option
+            agrees = said[1] == "Yes"
+            assert agrees == (said[2] == asked[1]), (question, option)
+            assert is_phrase_true(scene, said[2]) == (letter == answer), (question, option, scene.things)
+            checked += 1
+    assert checked > 2000
+
+
+def test_wh_premise_decides_between_object_and_correction(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    names = "|".join(RELATIONS)
+    checked = 0
+    for scene, question, answer in of(talks, "see", "mcq"):
+        asked = re.search(rf"(?:What|Which thing) is ({names}) (the .+)\?", question)
+        if asked is None:
+            continue
+        options = dict(_LETTERED.findall(question)) or {answer: answer}
+        named, right = meant(scene, asked[2]), options[answer]
+        assert bool(named) != is_negative(question, answer)
+        if not named:
+            assert " is not " in right
+            continue
+        phrase = re.sub("^It is ", "", right).rstrip(".")
+        found = meant(scene, phrase[0].lower() + phrase[1:])
+        assert any(scene.holds(RELATIONS[asked[1]], i, j) for i in found for j in named), (question, right)
+        checked += 1
+    assert checked > 100
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15, 0.5])
+def test_share_of_negatives_is_as_asked(share: float) -> None:
+    found = [is_negative(q, a) for _, q, a in of(talks_of("verifier", 250, share), "see", "mcq")]
+    assert abs(sum(found) / len(found) - share) < 0.05
+
+
+def test_lettered_questions_hold_their_answer_and_positions_are_balanced(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    letters: Counter[str] = Counter()
+    for _, question, answer in of(talks, "mcq", "mcq_short", "bind"):
+        options = _LETTERED.findall(question)
+        assert question.endswith("\nAnswer with one capital letter.")
+        assert 2 <= len(options) <= 5 and len({text for _, text in options}) == len(options), question
+        assert [letter for letter, _ in options] == list("ABCDE"[: len(options)])
+        assert answer in dict(options)
+        if len(options) == 5:
+            letters[answer] += 1
+    assert min(letters.values()) > 0.75 * sum(letters.values()) / 5
+
+
+def test_binding_needs_no_image(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    for _, question, answer in of(talks, "bind"):
+        assert f"'{dict(_LETTERED.findall(question))[answer]}'" in question
+
+
+def test_short_lettered_statements_are_true_once(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    checked = 0
+    for scene, question, answer in of(talks, "mcq_short"):
+        options = dict(_LETTERED.findall(question))
+        if not all(text.split()[0] in ("a", "an") for text in options.values()):
+            continue
+        assert {letter for letter, text in options.items() if is_phrase_true(scene, text)} == {answer}, question
+        checked += 1
+    assert checked > 200
+
+
+@pytest.mark.parametrize("task", ["presence", "truth_attr", "truth_rel", "truth_obj"])
+def test_yes_and_no_are_balanced(talks: list[tuple[Scene, list[Talk]]], task: str) -> None:
+    answers = Counter(answer for _, _, answer in of(talks, task))
+    assert set(answers) == {"Yes.", "No."}
+    assert 0.42 < answers["Yes."] / sum(answers.values()) < 0.58
+
+
+def test_coarse_yes_means_true_and_no_means_false(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    checked = 0
+    for scene, question, answer in of(talks, "presence", "truth_obj", "truth_rel", "truth_attr"):
+        found = _SEEN.search(question)
+        if found is None:
+            relation = re.fullmatch(rf"Is (the .+?) ((?:{'|'.join(RELATIONS)}) the .+)\?", question)
+            value = re.fullmatch(r"(?:Is|Does) (the .+ )?(\S+?)\?", question)
+            if relation is None and value is None:
+                continue
+        phrase = found[1] if found else f"{relation[1]} that is {relation[2]}" if relation else None
+        if phrase is not None:
+            assert is_phrase_true(scene, phrase) == (answer == "Yes."), (question, answer, scene.things)
+            checked += 1
+    assert checked > 1500
+
+
+def test_questions_name_things_that_one_word_means(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    for scene, question, answer in of(talks, "lookup", "short", "where", "which"):
+        for kind in {thing.kind for thing in scene.things if scene.counts[thing.kind] == 2}:
+            assert not re.search(rf"\bthe {kind}\b", question), (question, answer)
+
+
+def test_short_answers_are_true(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    checked = 0
+    for scene, question, answer in of(talks, "short"):
+        asked = re.fullmatch(r"What (?:color|pattern|size) (?:is|does) (the .+?)(?: have)?\?", question)
+        if asked:
+            (index,) = meant(scene, asked[1])
+            assert answer.rstrip(".").lower() in values(scene.things[index])
+            checked += 1
+    assert checked > 300
+
+
+def test_file_has_the_agreed_columns_and_labels(tmp_path: Path) -> None:
+    path = tmp_path / "instruct.parquet"
+    scenes = write_instruct(5, "base", 12, path, 0.15)
+    frame = pl.read_parquet(path)
+    assert dict(frame.schema) == SCHEMA and frame.height == 12 and frame["image_id"].n_unique() == 12
+    assert frame["cells"].list.len().to_list() == [112] * 12
+    assert frame["conversations"].list.len().mean() > 22
+    assert list(tmp_path.iterdir()) == [path]
+    again = tmp_path / "again.parquet"
+    write_instruct(5, "base", 12, again, 0.15)
+    assert again.read_bytes() == path.read_bytes()
+    thing = next(thing for thing in scenes[0].things if thing.is_figure)
+    cell = cell_labels(scenes[0])[(thing.row * 4 + thing.column) * 7 :][:2]
+    assert cell == [FIGURES.index(thing.kind) + 1, COLORS.index(thing.color) + 1]
+
+
+def test_share_beyond_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a share"):
+        write_instruct(5, "base", 1, tmp_path / "x.parquet", 1.5)

@@ -1,0 +1,112 @@
+# Items -> responses -> verdicts -> estimates. Answering is apart from scoring: scoring again costs seconds.
+SUITES = {"finer": CFG.tests, "granularity": CFG.graphs()}
+
+
+rule items_finer:
+    input:
+        table=f"{B}/pairs.parquet",
+        images=f"{B}/images.parquet",
+    output:
+        f"{OUT}/items/finer/{{benchmark}}.parquet",
+    log:
+        f"{OUT}/logs/items.finer.{{benchmark}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=5,
+    params:
+        code=code("items-finer"),
+    shell:
+        "python -m finer items-finer --pairs {input.table} --images {input.images} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+rule items_granularity:
+    input:
+        table=f"{B}/granularity.parquet",
+        images=f"{B}/images.parquet",
+    output:
+        f"{OUT}/items/granularity/{{benchmark}}.parquet",
+    log:
+        f"{OUT}/logs/items.granularity.{{benchmark}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=5,
+    params:
+        code=code("items-granularity"),
+    shell:
+        "python -m finer items-granularity --queries {input.table} --images {input.images} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+for suite, benchmarks in SUITES.items():
+
+    rule:
+        # One job answers all item sets of a suite with one model: loading the model costs more than many questions.
+        name:
+            f"answer_{suite}"
+        input:
+            asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in benchmarks],
+            images=[PLAN["benchmarks"][name]["images"] for name in benchmarks],
+            model=lookup("models/{model}/path", within=PLAN),
+        output:
+            responses=[
+                f"{OUT}/responses/{{model}}/{suite}.{name}.parquet"
+                for name in benchmarks
+            ],
+            run=f"{OUT}/responses/{{model}}/{suite}.run.parquet",
+        log:
+            f"{OUT}/logs/answer_{suite}.{{model}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/answer_{suite}.{{model}}.tsv"
+        resources:
+            mem_mb=6000,
+            runtime=240,
+        params:
+            code=code("answer"),
+            model=lookup("models/{model}/load", within=PLAN),
+            config=CFG.part("evaluation"),
+        shell:
+            "python -m finer answer --config {params.config:q} --load {params.model:q} --code {params.code} --model {wildcards.model}"
+            " --items {input.asked} --out {output.responses} --run {output.run} 2> >(tee {log} >&2)"
+
+    rule:
+        name:
+            f"verdicts_{suite}"
+        input:
+            asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in benchmarks],
+            responses=[
+                f"{OUT}/responses/{{model}}/{suite}.{name}.parquet"
+                for name in benchmarks
+            ],
+        output:
+            f"{OUT}/verdicts/{{model}}/{suite}.parquet",
+        log:
+            f"{OUT}/logs/verdicts_{suite}.{{model}}.log",
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        params:
+            code=code("verdicts"),
+        shell:
+            "python -m finer verdicts --items {input.asked} --responses {input.responses} --out {output}"
+            " 2> >(tee {log} >&2)"
+
+    rule:
+        name:
+            f"estimates_{suite}"
+        input:
+            asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in benchmarks],
+            verdicts=[f"{OUT}/verdicts/{name}/{suite}.parquet" for name in CFG.subjects],
+        output:
+            f"{OUT}/estimates/{suite}.parquet",
+        log:
+            f"{OUT}/logs/estimates_{suite}.log",
+        resources:
+            mem_mb=4000,
+            runtime=10,
+        params:
+            code=code("estimates"),
+            config=CFG.part("seed", "statistics"),
+        shell:
+            "python -m finer estimates --config {params.config:q}"
+            " --items {input.asked} --verdicts {input.verdicts} --out {output} 2> >(tee {log} >&2)"

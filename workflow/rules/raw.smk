@@ -1,0 +1,144 @@
+# The micro world, written in the official raw file formats. With `world: null` these files are given.
+
+
+rule world_comprecap:
+    output:
+        annotations=f"{OUT}/raw/comprecap_{{pool}}/anno.json",
+        images=directory(f"{OUT}/raw/comprecap_{{pool}}/images"),
+        manifest=f"{OUT}/raw/comprecap_{{pool}}/scenes.csv",
+        truth=f"{OUT}/raw/truth/comprecap_{{pool}}.parquet",
+    log:
+        f"{OUT}/logs/world_comprecap.{{pool}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/world_comprecap.{{pool}}.tsv"
+    wildcard_constraints:
+        pool="test|dev",
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code("world-comprecap"),
+        config=CFG.part("seed", "world"),
+    shell:
+        "python -m finer world-comprecap --config {params.config:q} --pool {wildcards.pool}"
+        " --annotations {output.annotations} --truth {output.truth}"
+        " 2> >(tee {log} >&2)"
+
+
+rule world_docci:
+    output:
+        descriptions=f"{OUT}/raw/docci_test/docci_descriptions.jsonlines",
+        images=directory(f"{OUT}/raw/docci_test/images"),
+        manifest=f"{OUT}/raw/docci_test/scenes.csv",
+        truth=f"{OUT}/raw/truth/docci_test.parquet",
+    log:
+        f"{OUT}/logs/world_docci.log",
+    benchmark:
+        f"{OUT}/benchmarks/world_docci.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code("world-docci"),
+        config=CFG.part("seed", "world"),
+    shell:
+        "python -m finer world-docci --config {params.config:q}"
+        " --descriptions {output.descriptions} --truth {output.truth}"
+        " 2> >(tee {log} >&2)"
+
+
+rule world_pixmo:
+    output:
+        captions=f"{OUT}/raw/pixmo_{{pool}}/captions.parquet",
+        images=directory(f"{OUT}/raw/pixmo_{{pool}}/images"),
+        manifest=f"{OUT}/raw/pixmo_{{pool}}/scenes.csv",
+    log:
+        f"{OUT}/logs/world_pixmo.{{pool}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/world_pixmo.{{pool}}.tsv"
+    wildcard_constraints:
+        pool="tuning|tuning_dev",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("world-pixmo"),
+        config=CFG.part("seed", "world"),
+    shell:
+        "python -m finer world-pixmo --config {params.config:q} --pool {wildcards.pool}"
+        " --captions {output.captions}"
+        " 2> >(tee {log} >&2)"
+
+
+rule world_instruct:
+    output:
+        instruct=f"{OUT}/raw/instruct/{{pool}}.parquet",
+        manifest=f"{OUT}/raw/instruct/{{pool}}.scenes.csv",
+    log:
+        f"{OUT}/logs/world_instruct.{{pool}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/world_instruct.{{pool}}.tsv"
+    wildcard_constraints:
+        pool="base|verifier",
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        code=code("world-instruct"),
+        config=CFG.part("seed", "world"),
+    shell:
+        "python -m finer world-instruct --config {params.config:q} --pool {wildcards.pool}"
+        " --out {output.instruct} --manifest {output.manifest} 2> >(tee {log} >&2)"
+
+
+rule world_check:
+    # No scene may be in two pools: neither model nor threshold nor recipe has seen what it is tested on.
+    input:
+        [f"{OUT}/raw/comprecap_test/scenes.csv", f"{OUT}/raw/comprecap_dev/scenes.csv"],
+        [f"{OUT}/raw/docci_test/scenes.csv"],
+        expand(f"{OUT}/raw/pixmo_{{pool}}/scenes.csv", pool=["tuning", "tuning_dev"]),
+        expand(f"{OUT}/raw/instruct/{{pool}}.scenes.csv", pool=["base", "verifier"]),
+    output:
+        f"{OUT}/raw/disjoint.csv",
+    log:
+        f"{OUT}/logs/world_check.log",
+    localrule: True
+    params:
+        code=code("world-check"),
+    shell:
+        "python -m finer world-check --manifests {input} --out {output} 2> >(tee {log} >&2)"
+
+
+rule world:
+    # All raw files of the micro world, those for training and tuning included.
+    input:
+        rules.world_check.output,
+    localrule: True
+
+
+rule retrieve_comprecap:
+    output:
+        annotations=f"{OUT}/raw/comprecap/anno.json",
+        images=directory(f"{OUT}/raw/comprecap/images"),
+    log:
+        f"{OUT}/logs/retrieve_comprecap.log",
+    localrule: True
+    params:
+        repo="FanLu31/CompreCap",
+    shell:
+        "python -m finer retrieve-comprecap --repo {params.repo} --annotations {output.annotations}"
+        " --images {output.images} 2> >(tee {log} >&2)"
+
+
+rule retrieve_docci:
+    output:
+        descriptions=f"{OUT}/raw/docci/docci_descriptions.jsonlines",
+        images=directory(f"{OUT}/raw/docci/images"),
+    log:
+        f"{OUT}/logs/retrieve_docci.log",
+    localrule: True
+    params:
+        source="https://storage.googleapis.com/docci/data",
+    shell:
+        "python -m finer retrieve-docci --source {params.source} --descriptions {output.descriptions}"
+        " --images {output.images} 2> >(tee {log} >&2)"

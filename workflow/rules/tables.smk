@@ -1,0 +1,91 @@
+# Estimates -> tables, figures and the catalogue.
+FORMATS = ("md", "csv", "tex", "html")
+TABLES = [f"{OUT}/tables/finer_benchmarks.{kind}" for kind in FORMATS]
+FIGURES = [
+    f"{OUT}/figures/{name}.{kind}"
+    for name in ("granularity", "entity_count")
+    for kind in ("svg", "png")
+]
+
+
+rule finer_benchmarks:
+    input:
+        f"{OUT}/estimates/finer.parquet",
+    output:
+        TABLES,
+    log:
+        f"{OUT}/logs/finer_benchmarks.log",
+    localrule: True
+    params:
+        code=code("table-finer-benchmarks"),
+        config=CFG.layout(),
+    shell:
+        "python -m finer table-finer-benchmarks --config {params.config:q} --estimates {input} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+rule figure_granularity:
+    # The csv holds the numbers that are drawn.
+    input:
+        f"{OUT}/estimates/granularity.parquet",
+    output:
+        [f"{OUT}/figures/granularity.{kind}" for kind in ("svg", "png")],
+        f"{OUT}/tables/granularity.csv",
+    log:
+        f"{OUT}/logs/figure_granularity.log",
+    params:
+        code=code("figure-granularity"),
+        config=CFG.layout(),
+    localrule: True
+    shell:
+        "python -m finer figure-granularity --config {params.config:q} --estimates {input} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+rule figure_entity_count:
+    # The csv holds the numbers that are drawn.
+    input:
+        f"{OUT}/estimates/finer.parquet",
+    output:
+        [f"{OUT}/figures/entity_count.{kind}" for kind in ("svg", "png")],
+        f"{OUT}/tables/entity_count.csv",
+    log:
+        f"{OUT}/logs/figure_entity_count.log",
+    params:
+        code=code("figure-entity-count"),
+        config=CFG.layout(),
+    localrule: True
+    shell:
+        "python -m finer figure-entity-count --config {params.config:q} --estimates {input} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+rule catalogue:
+    # Views on every table of this configuration: one process writes the file, so it is one local rule.
+    input:
+        [f"{OUT}/estimates/{suite}.parquet" for suite in SUITES],
+        [f"{OUT}/verdicts/{name}/{suite}.parquet" for name in CFG.subjects for suite in SUITES],
+        [
+            f"{OUT}/responses/{name}/{suite}.{part}.parquet"
+            for name in CFG.subjects
+            for suite, benchmarks in SUITES.items()
+            for part in (*benchmarks, "run")
+        ],
+        [f"{OUT}/items/{suite}/{name}.parquet" for suite, benchmarks in SUITES.items() for name in benchmarks],
+        [f"{OUT}/benchmark/{name}/{table}.parquet" for name in CFG.tests for table in ("images", "pairs")],
+        [
+            f"{OUT}/benchmark/{name}/{table}.parquet"
+            for name in CFG.graphs()
+            for table in ("elements", "negatives", "negative_checks", "granularity", *DROPS)
+        ],
+        [f"{OUT}/benchmark/{name}/rounds/checks.{k}.run.parquet" for name in CFG.graphs() for k in VERIFIED],
+        [f"{OUT}/benchmark/{name}/captions.parquet" for name in CFG.captioned()],
+    output:
+        f"{OUT}/finer.duckdb",
+    log:
+        f"{OUT}/logs/catalogue.log",
+    params:
+        code=code("catalogue"),
+    localrule: True
+    shell:
+        "python -m finer catalogue --files {input} --out {output} 2> >(tee {log} >&2)"
