@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from finer.config import Evaluation
 from finer.mllm import registry
 from finer.mllm.answering import answer_items
@@ -34,6 +36,8 @@ class Logged:
 
 
 def run(folder: Path, pause: float = 0.0) -> None:
+    torch.set_num_threads(1)  # as in the test's own process: the number of threads may move a last digit
+
     def load(checkpoint: Checkpoint, settings: Evaluation) -> Engine:
         return Logged(registry.engine(checkpoint, settings), folder / "blocks.log", pause)  # type: ignore[return-value]
 

@@ -140,6 +140,17 @@ def _negatives(picture: Picture, row: dict[str, Any]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def renegated(made: Tables, element_id: str, kind: str, said: Sequence[tuple[str, str | None]]) -> Tables:
+    """Return the tables with other negatives of one element: (text, text of the target) each."""
+    old = made.negatives.filter(element_id=element_id).to_dicts()
+    new = [
+        row | {"negative_kind": kind, "text": text, "target_text": target}
+        for row, (text, target) in zip(old, said, strict=True)
+    ]
+    others = made.negatives.filter(pl.col("element_id") != element_id).to_dicts()
+    return Tables(made.elements, table_from(others + new, NEGATIVES), made.checks)
+
+
 @st.composite
 def pictures(draw: st.DrawFn, image_id: str = "image") -> Picture:
     """Draw a scene of one to seven things, perhaps with repeats of a kind, and relations among them."""

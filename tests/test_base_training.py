@@ -47,7 +47,7 @@ def test_packed_row_equals_plain_prompts(family, instruct, tmp_path):
     packer = Packer(data, processor, template)
     images = [2, 7]
     rows = [packer.draw(image, STAGE, 0, image) for image in images]
-    pack = packer.pack(images, rows, STAGE.tokens)
+    pack = packer.pack(images, rows, STAGE.tokens, judge=False)
     with torch.no_grad():
         features = image_features(model, Pixels(data, processor).inputs(pack.images.numpy()))
         with packed(model):
@@ -166,3 +166,21 @@ def test_unknown_task_in_a_recipe_is_refused(tmp_path):
     (tmp_path / "recipes.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="looking"):
         load_recipe("internvl3.5-micro-s", tmp_path / "recipes.yaml")
+
+
+def test_the_end_of_each_option_is_asked_whether_it_is_the_right_one(instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts(), seed=5)
+    packer = Packer(data, processor, read_template(model, processor, data.pixels(0)))
+    yes, no = (processor.tokenizer.convert_tokens_to_ids(word) for word in ("Yes", "No"))
+    lettered = [n for n in range(len(data.answers)) if "\nB. " in data.questions[n]]
+    assert lettered
+    for number in lettered:
+        options = [line for line in data.questions[number].splitlines() if line[1:3] == ". "]
+        places, words = packer.judged(number)
+        assert [line[0] == data.answers[number] for line in options] == [word == yes for word in words]
+        assert set(words) <= {yes, no}
+        ids = packer.item(number)[0]
+        for place, line in zip(places, options, strict=True):
+            before = processor.tokenizer.decode(ids[: place + 1].tolist())
+            assert before.endswith(line)

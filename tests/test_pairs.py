@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finer.config import Range
+from finer.errors import InputError
 from finer.queries.compose import Composition, compose
 from finer.queries.spread import Source, balanced_positions, spread
 from finer.schemas import SETTINGS
-from scene_tables import Picture, Tables, Thing, kitchen, pictures, tables
+from scene_tables import Picture, Tables, Thing, kitchen, pictures, renegated, tables
 
 LISTS = ("multi_obj", "multi_attr", "multi_rel")
 COUNTS = {"multi_obj": Range(low=1, high=6), "multi_attr": Range(low=1, high=3), "multi_rel": Range(low=1, high=3)}
@@ -254,12 +255,8 @@ def test_element_with_a_bad_negative_is_named_but_never_edited(
     scene = Picture([cat, Thing("chair"), Thing("lamp")], relations, negatives={edited: negatives})
     made = tables(scene)
     ids = made.elements.filter(text=edited)["element_id"].to_list()
-    if made.elements.filter(text=edited, kind="relation").height:
-        replaced = made.negatives.filter(pl.col("element_id").is_in(ids)).with_columns(
-            negative_kind=pl.lit("predicate"), target_text=pl.lit(None, pl.String), text=pl.Series(negatives)
-        )
-        others = made.negatives.filter(~pl.col("element_id").is_in(ids))
-        made = Tables(made.elements, pl.concat([others, replaced]), made.checks)
+    if edited.startswith("is "):
+        made = renegated(made, ids[0], "predicate", [(text, None) for text in negatives])
     result = composed_tables(made)
     assert (reason is None) == (ids[0] in result.pairs["edited_element_id"].to_list())
     assert ids[0] in result.pairs["element_ids"].explode().to_list()
@@ -269,21 +266,23 @@ def test_element_with_a_bad_negative_is_named_but_never_edited(
 def test_negative_may_name_a_thing_of_the_scene_to_which_the_relation_is_not_stated() -> None:
     things = [Thing("cat"), Thing("chair"), Thing("lamp"), Thing("door")]
     said = [(0, "is above", 1), (0, "is above", 3)]
+    made = tables(Picture(things, said))
+    edited = made.elements.filter(kind="relation")["element_id"][0]
     for other, drops in (("lamp", []), ("door", ["negative_in_scene"]), ("cats", ["negative_in_scene"])):
-        made = tables(Picture(things, said))
-        edited = made.elements.filter(kind="relation")["element_id"][0]
-        swapped = made.negatives.with_columns(
-            *(
-                pl.when(element_id=edited).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
-                for name, value in (("negative_kind", "relation_object"), ("text", "is above"))
-            ),
-            pl.when(element_id=edited)
-            .then(pl.lit(pl.Series([other, "dog", "cow", "fox"])).gather(pl.col("rank")))
-            .otherwise(pl.col("target_text"))
-            .alias("target_text"),
-        )
-        result = composed_tables(Tables(made.elements, swapped, made.checks), multi_rel=9)
+        swaps = [("is above", name) for name in (other, "dog", "cow", "fox")]
+        result = composed_tables(renegated(made, edited, "relation_object", swaps), multi_rel=9)
         assert result.drops.filter(item=edited)["reason"].to_list() == drops
+
+
+def test_negative_relation_is_never_about_an_object_that_the_phrase_relates_already() -> None:
+    things = [Thing("cat"), Thing("chair"), Thing("lamp")]
+    made = tables(Picture(things, [(0, "is above", 1), (0, "is below", 2)]))
+    edited = made.elements.filter(kind="relation")["element_id"][0]
+    swaps = [("is above", name) for name in ("lamp", "dog", "cow", "fox")]
+    result = composed_tables(renegated(made, edited, "relation_object", swaps), multi_rel=9).pairs
+    assert edited in result.filter(entity_count=1)["edited_element_id"].to_list()
+    assert edited not in result.filter(entity_count=2)["edited_element_id"].to_list()
+    assert edited in result.filter(entity_count=2)["element_ids"].explode().to_list()
 
 
 def test_relation_that_needs_two_objects_is_not_asked_of_one() -> None:
@@ -292,6 +291,12 @@ def test_relation_that_needs_two_objects_is_not_asked_of_one() -> None:
     assert not made.pairs["question"].str.contains("between the chair").any()
     assert made.pairs["question"].str.contains("between the door").any()
     assert made.drops.filter(reason="one_of_two_named").height == 1
+
+
+def test_setting_without_entity_counts_is_refused() -> None:
+    made = tables(kitchen())
+    with pytest.raises(InputError, match=r"entity_counts\.multi_obj"):
+        compose(made.elements, made.negatives, made.checks, "b", {"multi_obj": 1}, {}, 1)
 
 
 def test_too_few_candidates_are_a_recorded_shortage() -> None:

@@ -15,7 +15,8 @@ from finer.errors import InputError
 from finer.mllm.engine import Answer, Query
 from finer.mllm.registry import Checkpoint
 from finer.negatives.calibrate import calibrate
-from finer.negatives.verify import LETTERS, failed, prompt, questions, verify, verify_files
+from finer.negatives.settle import failed
+from finer.negatives.verify import LETTERS, prompt, questions, verify, verify_files
 from finer.schemas import ELEMENTS, IMAGES, NEGATIVE_CHECKS, NEGATIVES, RUNS
 from finer.store import read_table, table_from, write_table
 from tiny_models import save_images, save_tiny

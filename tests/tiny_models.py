@@ -11,6 +11,7 @@ from PIL import Image
 
 from finer.mllm import families
 
+torch.set_num_threads(1)  # tiny matrices: more threads only wait for each other
 FAMILIES = tuple(families.FAMILIES)
 _WORDS = ("red", "blue", "striped", "small", "big", "ball", "block", "cone", "kite", "star", "heart", "tree house")
 _LIVELY = 4.0  # the usual initial weights are so small that hardly any logit depends on the question

@@ -73,9 +73,7 @@ def world_docci(a: Arguments) -> None:
     from finer.world.docci import write_docci
 
     values = settings(a.config)
-    write_docci(
-        values["seed"], "docci_test", values["world"]["docci_test"], Path(a.descriptions).parent, truth=a.truth
-    )
+    write_docci(values["seed"], "docci_test", values["world"]["docci_test"], Path(a.descriptions).parent, truth=a.truth)
 
 
 @verb("config", ("pool", {"choices": ["tuning", "tuning_dev"]}), "captions")
@@ -140,7 +138,9 @@ def read_comprecap(a: Arguments) -> None:
     from finer.store import write_table
 
     values = settings(a.config)
-    raw = comprecap.read_comprecap(a.annotations, a.images, a.benchmark, values["on_bad_item"], values["split"] or "all")
+    raw = comprecap.read_comprecap(
+        a.annotations, a.images, a.benchmark, values["on_bad_item"], values["split"] or "all"
+    )
     write_table(raw.drops, DROPS, a.drops)
     write_table(raw.images, IMAGES, a.out)
 
@@ -204,11 +204,18 @@ def scene_graphs_from_captions(a: Arguments) -> None:
 @verb("config", ("round", {"type": int}), "elements", "captions*", "earlier*", "checks*", "out", "drops")
 def propose(a: Arguments) -> None:
     """Propose four negatives an element; in later rounds, for elements whose negatives failed."""
-    from finer.negatives import rounds
+    from finer.negatives import propose as proposing
+    from finer.negatives.settle import failed
+    from finer.schemas import CAPTIONS, DROPS, ELEMENTS, NEGATIVE_CHECKS, NEGATIVES
+    from finer.store import read_table, read_tables, write_table
 
-    rounds.propose_round(
-        a.elements, a.captions, a.earlier, a.checks, a.round, settings(a.config)["seed"], a.out, a.drops
-    )
+    negatives, drops = proposing.propose(
+        read_table(a.elements, ELEMENTS), read_tables(a.captions, CAPTIONS) if a.captions else None,
+        read_tables(a.earlier, NEGATIVES), a.round, settings(a.config)["seed"],
+        only=set(failed(read_tables(a.checks, NEGATIVE_CHECKS))) if a.round else None,
+    )  # fmt: skip
+    write_table(drops, DROPS, a.drops)
+    write_table(negatives, NEGATIVES, a.out)
 
 
 @verb("config", "load", "model", "elements", "negatives", "images", "code", "out", "run")
@@ -223,6 +230,24 @@ def verify(a: Arguments) -> None:
         a.elements, a.negatives, a.images, a.out, a.run, Checkpoint.read(a.model, a.load),
         Negatives(**values["negatives"]), Evaluation(**values["evaluation"]), a.code,
     )  # fmt: skip
+
+
+@verb("elements", "negatives", "checks", "images", "truth", "out")
+def calibrate(a: Arguments) -> None:
+    """Choose the verifier's entropy threshold on development scenes, whose truth is known."""
+    from finer.negatives import calibrate as calibrating
+    from finer.schemas import ELEMENTS, IMAGES, NEGATIVE_CHECKS, NEGATIVES
+    from finer.store import read_table, write_text
+    from finer.world.judge import judge_negatives
+    from finer.world.truth import read_truth
+
+    negatives = read_table(a.negatives, NEGATIVES)
+    truth = judge_negatives(
+        negatives, read_table(a.elements, ELEMENTS), read_table(a.images, IMAGES), read_truth(a.truth)
+    )
+    chosen = calibrating.calibrate(read_table(a.checks, NEGATIVE_CHECKS), negatives, truth)
+    print(f"negatives.entropy_threshold: {chosen.threshold}")
+    write_text(a.out, chosen.curve.write_csv())
 
 
 @verb("config", "benchmark", "negatives*", "checks*", "out", "out-checks", "drops")

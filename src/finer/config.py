@@ -111,7 +111,8 @@ class Model(Section):
     family: Literal["llava_next", "qwen2_5_vl", "internvl", "qwen3_vl"]
     path: str = Field(
         "{results}/models/{model}",
-        description="directory of the checkpoint; {results} stands for the preset's results folder, {model} for the name",
+        description="directory of the checkpoint; {results} stands for the preset's results folder, {model} for "
+        "the model's name",
     )
     recipe: Name | None = Field(None, description="micro models: training recipe; the weights are pinned or trained")
     repo: str | None = Field(None, description="hub repository to retrieve the checkpoint from")
@@ -219,6 +220,16 @@ class Config(Section):
                     values = {**values, key: kept}
         return values
 
+    def asking(self) -> str:
+        """Return the settings that answers depend on, as JSON; how they are parsed and shown is not among them."""
+        kept = {"prefix_reuse", "batch_tokens", "shard_items", "max_new_tokens"}
+        return _compact({"evaluation": self.evaluation.model_dump(include=kept)})
+
+    def verifying(self) -> str:
+        """Return the settings that checks of negatives depend on, as JSON."""
+        kept = {"verification", "verifier", "entropy_threshold"}
+        return _compact(json.loads(self.asking()) | {"negatives": self.negatives.model_dump(include=kept)})
+
     def graphs(self) -> list[str]:
         """Benchmarks of the tables that have scene graphs: all but imported ones."""
         return [name for name in self.tests if self.benchmarks[name].reader != "interchange"]
@@ -237,9 +248,7 @@ class Config(Section):
 
     def resolve(self, path: str, model: str = "") -> str:
         """Fill in the placeholders of a path."""
-        return (
-            path.replace("{results}", self.root).replace("{captions}", self.captions or "").replace("{model}", model)
-        )
+        return path.replace("{results}", self.root).replace("{captions}", self.captions or "").replace("{model}", model)
 
     def plan(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return, per benchmark and per model, the paths and the settings (as JSON) that its rules depend on.

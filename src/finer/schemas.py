@@ -137,9 +137,7 @@ PAIRS = Table(
         "check": TEXT,  # how the edited element's negatives fared: passed, …, skipped
     },
     key=("mcq_id",),
-    nullable=frozenset(
-        {"entity_count", "edited_slot", "negative_kind", "edited_element_id", "element_ids", "check"}
-    ),
+    nullable=frozenset({"entity_count", "edited_slot", "negative_kind", "edited_element_id", "element_ids", "check"}),
     choices={"setting": SETTINGS, "polarity": POLARITIES},
 )
 GRANULARITY = Table(
@@ -238,7 +236,7 @@ ESTIMATES = Table(
         "setting": TEXT,  # multi_obj …, or level_1 …
         "answering": TEXT,
         "scorer": TEXT,
-        "statistic": TEXT,  # paired_accuracy, positive_accuracy, negative_accuracy, no_share, yes_share, d_prime, criterion, …
+        "statistic": TEXT,  # paired_accuracy, positive_accuracy, no_share, yes_share, d_prime, criterion, …
         "entity_count": INT,  # null: all
         "value": REAL,  # percent, but for d_prime and criterion
         "ci_low": REAL,

@@ -25,7 +25,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
     try:
         yield partial
-        os.replace(partial, final)
+        partial.replace(final)
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)

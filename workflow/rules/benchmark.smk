@@ -7,7 +7,14 @@ ROUNDS = (
 )
 DROPS = [
     f"drops/{stage}"
-    for stage in ("read", "scene_graphs", *(f"negatives.{k}" for k in ROUNDS), "settle", "pairs", "granularity")
+    for stage in (
+        "read",
+        "scene_graphs",
+        *(f"negatives.{k}" for k in ROUNDS),
+        "settle",
+        "pairs",
+        "granularity",
+    )
 ]
 VERIFIED = ROUNDS if CFG.negatives.verification == "mllm" else range(0)
 
@@ -184,13 +191,34 @@ for k in VERIFIED:
             runtime=60,
         params:
             code=code("verify"),
-            config=CFG.part("negatives", "evaluation"),
+            config=CFG.verifying(),
             model=PLAN["models"][CFG.negatives.verifier]["load"],
             name=CFG.negatives.verifier,
         shell:
             "python -m finer verify --config {params.config:q} --load {params.model:q} --code {params.code} --model {params.name}"
             " --elements {input.elements} --negatives {input.negatives} --images {input.images}"
             " --out {output.checks} --run {output.run} 2> >(tee {log} >&2)"
+
+
+rule calibrate:
+    # The threshold of `negatives.entropy_threshold`: chosen by hand from this curve, on development scenes.
+    input:
+        elements=f"{OUT}/benchmark/dev/elements.parquet",
+        negatives=f"{OUT}/benchmark/dev/rounds/negatives.0.parquet",
+        checks=f"{OUT}/benchmark/dev/rounds/checks.0.parquet",
+        images=f"{OUT}/benchmark/dev/images.parquet",
+        truth=f"{OUT}/raw/truth/comprecap_dev.parquet",
+    output:
+        f"{OUT}/calibration/entropy_threshold.csv",
+    log:
+        f"{OUT}/logs/calibrate.log",
+    params:
+        code=code("calibrate"),
+    localrule: True
+    shell:
+        "python -m finer calibrate --elements {input.elements} --negatives {input.negatives}"
+        " --checks {input.checks} --images {input.images} --truth {input.truth} --out {output}"
+        " 2> >(tee {log} >&2)"
 
 
 rule settle_negatives:

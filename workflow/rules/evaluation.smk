@@ -64,7 +64,7 @@ for suite, benchmarks in SUITES.items():
         params:
             code=code("answer"),
             model=lookup("models/{model}/load", within=PLAN),
-            config=CFG.part("evaluation"),
+            config=CFG.asking(),
         shell:
             "python -m finer answer --config {params.config:q} --load {params.model:q} --code {params.code} --model {wildcards.model}"
             " --items {input.asked} --out {output.responses} --run {output.run} 2> >(tee {log} >&2)"

@@ -63,5 +63,9 @@ rule retrieve_model:
 rule bases:
     # All micro models; with `micro: {base_weights: train}` they are trained first.
     input:
-        [PLAN["models"][name]["path"] for name in CFG.models if PLAN["models"][name]["recipe"]],
+        [
+            PLAN["models"][name]["path"]
+            for name in CFG.models
+            if PLAN["models"][name]["recipe"]
+        ],
     localrule: True

@@ -33,10 +33,10 @@ rule figure_granularity:
         f"{OUT}/tables/granularity.csv",
     log:
         f"{OUT}/logs/figure_granularity.log",
+    localrule: True
     params:
         code=code("figure-granularity"),
         config=CFG.layout(),
-    localrule: True
     shell:
         "python -m finer figure-granularity --config {params.config:q} --estimates {input} --out {output}"
         " 2> >(tee {log} >&2)"
@@ -51,10 +51,10 @@ rule figure_entity_count:
         f"{OUT}/tables/entity_count.csv",
     log:
         f"{OUT}/logs/figure_entity_count.log",
+    localrule: True
     params:
         code=code("figure-entity-count"),
         config=CFG.layout(),
-    localrule: True
     shell:
         "python -m finer figure-entity-count --config {params.config:q} --estimates {input} --out {output}"
         " 2> >(tee {log} >&2)"
@@ -64,28 +64,50 @@ rule catalogue:
     # Views on every table of this configuration: one process writes the file, so it is one local rule.
     input:
         [f"{OUT}/estimates/{suite}.parquet" for suite in SUITES],
-        [f"{OUT}/verdicts/{name}/{suite}.parquet" for name in CFG.subjects for suite in SUITES],
+        [
+            f"{OUT}/verdicts/{name}/{suite}.parquet"
+            for name in CFG.subjects
+            for suite in SUITES
+        ],
         [
             f"{OUT}/responses/{name}/{suite}.{part}.parquet"
             for name in CFG.subjects
             for suite, benchmarks in SUITES.items()
             for part in (*benchmarks, "run")
         ],
-        [f"{OUT}/items/{suite}/{name}.parquet" for suite, benchmarks in SUITES.items() for name in benchmarks],
-        [f"{OUT}/benchmark/{name}/{table}.parquet" for name in CFG.tests for table in ("images", "pairs")],
+        [
+            f"{OUT}/items/{suite}/{name}.parquet"
+            for suite, benchmarks in SUITES.items()
+            for name in benchmarks
+        ],
+        [
+            f"{OUT}/benchmark/{name}/{table}.parquet"
+            for name in CFG.tests
+            for table in ("images", "pairs")
+        ],
         [
             f"{OUT}/benchmark/{name}/{table}.parquet"
             for name in CFG.graphs()
-            for table in ("elements", "negatives", "negative_checks", "granularity", *DROPS)
+            for table in (
+                "elements",
+                "negatives",
+                "negative_checks",
+                "granularity",
+                *DROPS,
+            )
         ],
-        [f"{OUT}/benchmark/{name}/rounds/checks.{k}.run.parquet" for name in CFG.graphs() for k in VERIFIED],
+        [
+            f"{OUT}/benchmark/{name}/rounds/checks.{k}.run.parquet"
+            for name in CFG.graphs()
+            for k in VERIFIED
+        ],
         [f"{OUT}/benchmark/{name}/captions.parquet" for name in CFG.captioned()],
     output:
         f"{OUT}/finer.duckdb",
     log:
         f"{OUT}/logs/catalogue.log",
+    localrule: True
     params:
         code=code("catalogue"),
-    localrule: True
     shell:
         "python -m finer catalogue --files {input} --out {output} 2> >(tee {log} >&2)"

@@ -117,7 +117,8 @@ def tiny(family: str) -> Spec:
 
 TINY_CORPUS = (
     "Is there a red ball in the image? Answer with the letter.\nA. Yes, I can see a small red ball.\nB. No,",
-    "but I can see a big blue box with a striped pattern that is to the left of the cup.\nC. D. E. Yes No\nChoose the best answer.",
+    "but I can see a big blue box with a striped pattern that is to the left of the cup.\nC. D. E. Yes No\n"
+    "Choose the best answer.",
     "What is above the green star with a black outline? The ball is inside the box, below the heart.",
 ) * 3
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from finer.negatives.lexicon import Category, categories, category_of, data, families, word_set
+from finer.negatives.lexicon import Category, categories, category_of, data, families, general, word_set
 from finer.negatives.scene import Row, Scene
 from finer.scenes.attributes import attribute_text, plural_of
-from finer.scenes.phrases import article, number_free
-from finer.scenes.words import predicate_class
+from finer.scenes.phrases import article, indefinite, number_free, takes_plural
+from finer.scenes.words import predicate_class, type_of
+from finer.scenes.words import words as words_of
 
+_ENOUGH = 4  # candidates; fewer make no set of negatives
 _NEAR = 3.0  # members by which chance may reorder the neighbours, so that one thing's negatives are not always the same
 _PREDICATES = 1  # predicate swaps of four: most read oddly with things of the world
 _CLOSED_PREDICATES = 2  # in drawings of shapes any two things can be related
@@ -39,13 +41,32 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
         steps = 0 if place is None else min((number - place) % size, (place - number) % size)
         ranked.append((steps + rng.random() * (size if place is None else _NEAR), member))
     ranked.sort(key=lambda pair: pair[0])
-    return [plural_of(member.text) if plural else member.text for _, member in ranked if scene.allows(member, category)]
+    found = [member.text for _, member in ranked if scene.allows(member, category)]
+    if len(found) < _ENOUGH:  # the caption names the kind ("ship"), so that any member may be meant
+        for kind in sorted(category.kinds):
+            wider = general(kind)
+            members = () if wider is None else wider.members
+            found += [member.text for member in members if scene.allows(member, Category(kind, (), frozenset()))]
+    fitting = [name for name in dict.fromkeys(found) if _fits_number(name, plural)]
+    return [plural_of(name) for name in fitting] if plural else fitting
+
+
+def _fits_number(name: str, plural: bool) -> bool:
+    """Whether a name can stand in a number: "sunglasses" only for several, "moss" only for one."""
+    if takes_plural(name, plural=False):
+        return plural
+    return not plural or not (name.replace(" ", "_") in word_set("uncountable") or indefinite(name) == name)
 
 
 def _category(scene: Scene, text: str, head: str) -> Category | None:
     found = category_of(text, head, scene.closed)
     animals = {kind for kind in scene.types if kind.startswith("animal_")} | (scene.types & {"bird", "reptile"})
-    if found is not None and found.name == "body_part" and animals and not any(t.startswith("person") for t in scene.types):
+    if (
+        found is not None
+        and found.name == "body_part"
+        and animals
+        and not any(t.startswith("person") for t in scene.types)
+    ):
         return categories()["animal_part"]  # a cat's head is replaced by a tail rather than by a beard
     return found
 
@@ -70,31 +91,24 @@ def for_attribute(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
         return _parts(scene, value, rng)
     taken = scene.values(head, name) | {value}
     if scene.closed and name in data()["closed_attributes"]:
-        listed = [str(other) for other in data()["closed_attributes"][name]]
-        known = families(name)
-        own = {first for other in taken for first in known.of(other)} if known else set()
-        firsts = [other for other in listed if other not in taken and not (known and known.of(other) & own)]
-        chosen = _shuffled_front(firsts, rng, _inner(name, listed))
+        chosen = _closed_values(name, taken, rng)
     else:
         chosen = _family_values(name, taken, head, rng)
-    texts = [attribute_text(name, _in_form(name, value, other), head) for other in chosen]
+    texts = [_attribute(name, str(row["text"]), value, other, head) for other in chosen]
     stated = {str(other["text"]) for other in scene.kind("attribute") if other["parent_id"] == row["parent_id"]}
     return [Candidate("attribute", text) for text in dict.fromkeys(texts) if text not in stated]
 
 
-def _inner(name: str, listed: list[str]) -> int:
-    """Return how many values at the front of a closed list are those of the drawings themselves."""
-    return {"color": 8, "pattern": 4}.get(name, len(listed))
-
-
-def _shuffled_front(values: list[str], rng: Random, front: int) -> list[str]:
-    """Return the values that drawings have in an order drawn, then those that none has."""
-    listed = [str(value) for name in ("color", "pattern") for value in data()["closed_attributes"][name][:front]]
-    first = [value for value in values if value in listed]
-    rest = [value for value in values if value not in listed]
-    rng.shuffle(first)
-    rng.shuffle(rest)
-    return first + rest
+def _closed_values(name: str, taken: set[str], rng: Random) -> list[str]:
+    """Return the other values that drawings of shapes have in an order drawn, then those that none has."""
+    known = families(name)
+    own = {first for value in taken for first in known.of(value)} if known else set()
+    chosen: list[str] = []
+    for part in ("own", "beyond"):
+        listed = [str(value) for value in data()["closed_attributes"][name][part]]
+        rng.shuffle(listed)
+        chosen += [v for v in listed if v not in taken and not (known is not None and known.of(v) & own)]
+    return chosen
 
 
 def _family_values(name: str, taken: set[str], head: str, rng: Random) -> list[str]:
@@ -113,27 +127,36 @@ def _family_values(name: str, taken: set[str], head: str, rng: Random) -> list[s
     return chosen
 
 
-def _in_form(name: str, value: str, other: str) -> str:
-    """Return a color in the form of the original: "black and white" -> "black and red"."""
+def _attribute(name: str, text: str, value: str, other: str, head: str) -> str:
+    """Return the phrase of another value in the form of the original ("black and white": "black and red")."""
     first, joint, _ = value.rpartition(" and ")
     if name == "color" and joint and "," not in first:
-        return f"{first} and {other}"
-    return other
+        return attribute_text(name, f"{first} and {other}", head)
+    if name == "size":  # "with a tall height" stays a height, whatever the other value measures
+        return f"with {article(other)} {other} {text.split()[-1]}"
+    return attribute_text(name, other, head)
 
 
 def _parts(scene: Scene, phrase: str, rng: Random) -> list[Candidate]:
     """Return "with a long horn" for "with a long tail": only the last noun changes."""
     words = phrase.split()
-    noun = words[-1]
-    head = number_free(noun)
-    plural = noun != head
+    head = number_free(words[-1])
+    plural = words[-1] != head
+    size = 2 if len(words) > 1 and _is_compound(words[-2], head) else 1
     found = []
-    for name in things(scene, noun, head, plural, rng):
-        front = list(words[:-1])
+    for name in things(scene, " ".join(words[-size:]), head, plural, rng):
+        front = list(words[:-size])
         if front and front[-1] in {"a", "an"}:
             front[-1] = article(name)
         found.append(Candidate("attribute", " ".join(["with", *front, name])))
     return found
+
+
+def _is_compound(word: str, head: str) -> bool:
+    """Whether a word before a noun belongs to its name ("light bulb") rather than telling its stuff or color."""
+    if f"{word} {head}" in type_of():
+        return True
+    return word in type_of() and word not in words_of("materials") and word not in words_of("colors")
 
 
 # ---------------------------------------------------------------- relations
@@ -168,7 +191,8 @@ def _predicates(scene: Scene, row: Row, target: Row) -> list[str]:
     return [
         str(other)
         for other in table.get(predicate_class(str(row["text"])), [])
-        if predicate_class(str(other)) not in stated and (holds or predicate_class(str(other)) not in {"inside", "on_top"})
+        if predicate_class(str(other)) not in stated
+        and (holds or predicate_class(str(other)) not in {"inside", "on_top"})
     ]
 
 
@@ -184,14 +208,19 @@ def _ruled_out(scene: Scene, row: Row, target: Row) -> list[str]:
     found = []
     for other in scene.kind("object"):
         other_id = other["element_id"]
-        if other_id in {subject, row["target_id"]} or bool(other["plural"]) != bool(target["plural"]) or other["ambiguous"]:
+        if (
+            other_id in {subject, row["target_id"]}
+            or bool(other["plural"]) != bool(target["plural"])
+            or other["ambiguous"]
+        ):
             continue
         if other["category"] in {target["category"], scene.by_id[str(subject)]["category"]}:
             continue
         if opposite is not None and _stated(scene, subject, other_id, opposite, relation):
             found.append(str(other["text"]))
         elif scene.closed and relation in word_set("exclusive_predicates"):
-            if number_free(str(other["category"])) in word_set("holders") and not _linked(scene, other_id, row["target_id"]):
+            holds = number_free(str(other["category"])) in word_set("holders")
+            if holds and not _linked(scene, other_id, row["target_id"]):
                 found.append(str(other["text"]))
     return found
 

@@ -1,4 +1,4 @@
-"""The lexicon of negatives: categories of things that cannot be one another, families of attribute values, predicates."""
+"""The lexicon of negatives: categories of things that exclude one another, families of values, predicates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 import yaml
 
 from finer.scenes.phrases import number_free
-from finer.scenes.words import noun_kind
+from finer.scenes.words import noun_kind, type_of
 
 
 @dataclass(frozen=True)
@@ -92,30 +92,25 @@ def general(noun: str) -> Category | None:
     if not texts:
         return None
     known = {member.text: member for category in categories().values() for member in category.members}
-    return Category(
-        f"general {noun}", tuple(known.get(text, Member(text, frozenset())) for text in texts), frozenset()
-    )
+    return Category(f"general {noun}", tuple(known.get(text, Member(text, frozenset())) for text in texts), frozenset())
 
 
 @cache
 def category_of(text: str, head: str, closed: bool) -> Category | None:
     """Return the category that offers candidates for a thing.
 
-    ``text`` is the whole name, ``head`` its head noun, both in any number. ``closed``: the scene is a drawing of shapes.
+    ``text`` is the whole name, ``head`` its head noun, both in any number. ``closed``: a drawing of shapes.
     """
     text, head = number_free(text), number_free(head)
     if closed and closed_category().place(text, head) is not None:
         return closed_category()
-    if text in _by_text() and text != head:
-        return categories()[_by_text()[text]]
-    if (found := general(head)) is not None:
+    named = text != head and (text in type_of() or text in _by_text())
+    if not named and (found := general(head)) is not None:
         return found
-    if head in _by_text() and text == head:
-        return categories()[_by_text()[head]]
     kind = noun_kind(head, text).type
     if kind in _by_type():
         return categories()[_by_type()[kind]]
-    return categories().get(_by_text().get(head, ""))
+    return categories().get(_by_text().get(text, _by_text().get(head, "")))
 
 
 @cache

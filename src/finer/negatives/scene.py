@@ -71,7 +71,11 @@ class Scene:
         return frozenset(text for word in self.vocabulary & implied().keys() for text in implied()[word])
 
     def _all_words(self) -> Iterable[str]:
-        for text in [*self.texts, *(str(row["text"]) for row in self.rows), *(str(row["category"]) for row in self.kind("object"))]:
+        for text in [
+            *self.texts,
+            *(str(row["text"]) for row in self.rows),
+            *(str(row["category"]) for row in self.kind("object")),
+        ]:
             yield from _WORD.findall(text.lower())
 
     # ------------------------------------------------------------ what may not be proposed

@@ -8,8 +8,6 @@ from finer.config import Negatives
 from finer.schemas import DROPS, NEGATIVE_CHECKS, NEGATIVES
 from finer.store import check_table, drop, table_from
 
-UNVERIFIED = "unverified"  # run id of checks that nothing made
-
 
 def settle(
     negatives: pl.DataFrame, checks: pl.DataFrame, settings: Negatives, benchmark: str
@@ -26,7 +24,7 @@ def settle(
     last = negatives.group_by("element_id").agg(pl.col("round").max())
     final = negatives.join(last, on=["element_id", "round"], how="semi")
     if settings.verification == "none":
-        settled = _skipped(final)
+        settled = skipped(final)
     else:
         settled = checks.join(last, on=["element_id", "round"], how="semi")
     failed = settled.filter(pl.col("check").is_in(["sure_failure", "unsure_failure"]))
@@ -48,13 +46,14 @@ def settle(
     )
 
 
-def _skipped(final: pl.DataFrame) -> pl.DataFrame:
-    return final.select("element_id", "image_id", "round").unique().with_columns(
-        verifier=pl.lit("none"),
-        check=pl.lit("skipped"),
-        picked=pl.lit(None, pl.Int64),
-        probabilities=pl.lit(None, pl.List(pl.Float64)),
-        entropy=pl.lit(None, pl.Float64),
-        letters=pl.lit(None, pl.List(pl.String)),
-        run_id=pl.lit(UNVERIFIED),
-    )  # fmt: skip
+def skipped(negatives: pl.DataFrame) -> pl.DataFrame:
+    """Return the checks of negatives that nobody looked at."""
+    rows = negatives.select("element_id", "image_id", "round").unique().sort("image_id", "element_id")
+    nothing = [pl.lit(None, NEGATIVE_CHECKS.columns[name]).alias(name) for name in sorted(NEGATIVE_CHECKS.nullable)]
+    known = rows.with_columns(*nothing, verifier=pl.lit("none"), check=pl.lit("skipped"), run_id=pl.lit("none"))
+    return check_table(known, NEGATIVE_CHECKS)
+
+
+def failed(checks: pl.DataFrame) -> pl.Series:
+    """Return the ids of the elements that need new negatives: the verifier was sure of a wrong phrase."""
+    return checks.filter(pl.col("check") == "sure_failure")["element_id"].sort()

@@ -25,6 +25,7 @@ from finer.mllm import registry
 from finer.mllm.registry import Checkpoint
 from finer.mllm.runs import Stopwatch, frame_digest, run_row, versions
 from finer.mllm.shards import run_sharded
+from finer.negatives.settle import skipped
 from finer.scenes.phrases import indefinite, relations_phrase, takes_plural
 from finer.schemas import ELEMENTS, IMAGES, NEGATIVE_CHECKS, NEGATIVES, RUNS
 from finer.store import read_table, table_from, write_table
@@ -193,22 +194,6 @@ def verify(
         return skipped(negatives)
     asked = questions(elements, negatives, images)
     return check_block(asked, engine, settings.entropy_threshold, str(settings.verifier), run_id)
-
-
-def skipped(negatives: pl.DataFrame) -> pl.DataFrame:
-    """Return the checks of negatives that nobody looked at."""
-    rows = [
-        {"element_id": element, "image_id": image, "round": number, "verifier": "none", "check": "skipped",
-         "picked": None, "probabilities": None, "entropy": None, "letters": None, "run_id": "none"}
-        for element, image, number in negatives.select("element_id", "image_id", "round").unique().sort(
-            "image_id", "element_id").iter_rows()
-    ]  # fmt: skip
-    return table_from(rows, NEGATIVE_CHECKS)
-
-
-def failed(checks: pl.DataFrame) -> pl.Series:
-    """Return the ids of the elements that need new negatives: the verifier was sure of a wrong phrase."""
-    return checks.filter(pl.col("check") == "sure_failure")["element_id"].sort()
 
 
 def verify_files(

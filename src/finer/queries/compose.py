@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from finer.config import Range
+from finer.errors import InputError
 from finer.keys import generator, shuffled, stable_key
 from finer.queries.draft import Draft, Side
 from finer.queries.lists import list_drafts, most_entities
@@ -60,6 +61,11 @@ def compose(
         if setting == "wh":
             sources, unasked = _wh_sources(scenes, seed)
             drops.extend(unasked)
+        elif setting not in entity_counts:
+            raise InputError(
+                "no entity counts for a setting that shall have pairs", field=f"entity_counts.{setting}",
+                found=", ".join(entity_counts) or "nothing", expected="low and high", cure="add it to this benchmark",
+            )  # fmt: skip
         else:
             sources = list(_list_sources(scenes, setting, entity_counts[setting], seed))
         drafts = spread(sources, target)

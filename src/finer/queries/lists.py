@@ -22,7 +22,7 @@ def list_drafts(scene: Scene, setting: str, count: int, seed: int) -> Iterator[D
         return
     rng = generator(seed, scene.image_id, setting, count)
     rng.shuffle(groups)
-    for members, slot in _draws(groups, count, rng):
+    for members, slot in _draws(scene, groups, count, rng):
         yield _draft(scene, setting, members, slot)
 
 
@@ -55,14 +55,16 @@ def _unlike(elements: Iterable[Element], name: Callable[[Element], str]) -> list
     return list(found.values())
 
 
-def _draws(groups: Sequence[Sequence[Element]], count: int, rng: Random) -> Iterator[tuple[list[Element], int]]:
+def _draws(
+    scene: Scene, groups: Sequence[Sequence[Element]], count: int, rng: Random
+) -> Iterator[tuple[list[Element], int]]:
     """Draw members of one group after the other, and the slot to edit uniformly among those that can be edited."""
     seen: set[tuple[frozenset[str], str]] = set()
     in_vain = 0
     while in_vain < PATIENCE * len(groups):
         for group in groups:
             members = rng.sample(group, count)
-            slots = [slot for slot, element in enumerate(members) if element.editable]
+            slots = [slot for slot in range(count) if _editable(scene, members, slot)]
             if not slots:
                 in_vain += 1
                 continue
@@ -74,6 +76,24 @@ def _draws(groups: Sequence[Sequence[Element]], count: int, rng: Random) -> Iter
             seen.add(drawn)
             in_vain = 0
             yield members, slot
+
+
+def _editable(scene: Scene, members: list[Element], slot: int) -> bool:
+    """Tell whether the slot can be edited in this phrase.
+
+    No negative of a relation is about an object that the phrase relates already: "that is above the star and is
+    below the star" contradicts itself, so nobody has to look.
+    """
+    edited = members[slot]
+    if not edited.editable or edited.kind != "relation":
+        return edited.editable
+    others = {
+        phrases.number_free(scene.objects[str(each.target_id)].text)
+        for place, each in enumerate(members)
+        if place != slot
+    }
+    named = {phrases.number_free(relation_clause(scene, edited, negative)[1]) for negative in edited.negatives}
+    return not others & named
 
 
 def _draft(scene: Scene, setting: str, members: list[Element], slot: int) -> Draft:

@@ -16,7 +16,7 @@ from spacy.tokens import Doc
 
 from finer.errors import InputError
 from finer.keys import stable_key
-from finer.scenes.clauses import negated, read_copula, read_having, read_with
+from finer.scenes.clauses import negated, read_copula, read_having, read_look, read_with, subject_entities
 from finer.scenes.coreference import QUOTED, References
 from finer.scenes.graph import Graph
 from finer.scenes.nouns import NOUNS, Token, is_head
@@ -28,8 +28,7 @@ from finer.scenes.relations import (
     read_modifying_verb,
     read_place,
 )
-from finer.scenes.clauses import subject_entities
-from finer.scenes.words import mapping, predicate_class, words
+from finer.scenes.words import mapping, predicate_class, type_of, words
 from finer.schemas import DROPS, ELEMENTS
 from finer.store import drop, table_from
 
@@ -37,7 +36,7 @@ STAGE = "scene_graph"
 SOURCE = "caption_rules"
 _BATCH = 32  # captions a batch of the parser
 _QUOTES = re.compile(r"[“\"‘](?=\S)([^“”\"]{1,200}?)[”\"]")
-_LINKING = frozenset({"be", "appear", "look", "seem", "become"})
+_LINKING = frozenset({"appear", "look", "seem", "become"})
 _PRONOUNS = frozenset({"it", "they", "them", "he", "she"})
 
 
@@ -84,7 +83,9 @@ def _parsed(texts: Sequence[str], parser: str) -> Iterator[Any]:
     """Parse texts; nouns that the parser takes for verbs ("a small cross with") are read through a stand-in."""
     pipeline = load_parser(parser)
     originals = [pipeline.make_doc(text) for text in texts]
-    for original, doc in zip(originals, pipeline.pipe([_stood_in(doc) for doc in originals], batch_size=_BATCH), strict=True):
+    for original, doc in zip(
+        originals, pipeline.pipe([_stood_in(doc) for doc in originals], batch_size=_BATCH), strict=True
+    ):
         yield _restored(original, doc)
 
 
@@ -96,7 +97,9 @@ def _stand_in(doc: Any, token: Token) -> str:
     if token.i == 0 or token.lower_ not in mapping("stand_ins"):
         return str(token.text)
     before = str(doc[token.i - 1].lower_)
-    return mapping("stand_ins")[token.lower_] if before in _before_nouns() else str(token.text)
+    word = str(token.lower_)
+    noun = before in _before_nouns() or f"{before} {word.removesuffix('s')}" in type_of()
+    return mapping("stand_ins")[word] if noun else str(token.text)
 
 
 @cache
@@ -149,7 +152,7 @@ def read_graph(doc: Any) -> Graph:
 
 
 def _read_verb(references: References, verb: Token) -> None:
-    if negated(verb) or verb.dep_ in {"aux", "auxpass", "acl", "amod", "compound"}:
+    if verb.text == QUOTED or negated(verb) or verb.dep_ in {"aux", "auxpass", "acl", "amod", "compound"}:
         return
     existence = any(child.dep_ == "expl" for child in verb.children)
     if verb.lemma_ == "be":
@@ -164,7 +167,9 @@ def _read_verb(references: References, verb: Token) -> None:
     elif verb.lemma_ in words("held_verbs"):
         read_having(references, verb)
     elif verb.pos_ == "VERB" and not (verb.lemma_ in words("resting_verbs") and read_inverted(references, verb)):
-        read_action(references, verb, subject_entities(references, verb))
+        entities = subject_entities(references, verb)
+        if not read_look(references, verb, entities):
+            read_action(references, verb, entities)
 
 
 def _read_preposition(references: References, preposition: Token) -> None:
@@ -189,7 +194,13 @@ def _read_modifier(references: References, verb: Token) -> None:
 def element_rows(graph: Graph, image_id: str, benchmark: str) -> list[dict[str, object]]:
     """Return the rows of ELEMENTS of a graph: objects, attributes, relations, each counted from 0."""
     common = {"image_id": image_id, "benchmark": benchmark, "source": SOURCE}
-    blank: dict[str, object] = {"value": None, "plural": False, "parent_id": None, "target_id": None, "ambiguous": False}
+    blank: dict[str, object] = {
+        "value": None,
+        "plural": False,
+        "parent_id": None,
+        "target_id": None,
+        "ambiguous": False,
+    }
     objects: list[dict[str, object]] = []
     attributes: list[dict[str, object]] = []
     relations: list[dict[str, object]] = []
@@ -198,7 +209,8 @@ def element_rows(graph: Graph, image_id: str, benchmark: str) -> list[dict[str, 
         ids.append(stable_key(image_id, "object", entity.text, entity.index))
         objects.append(blank | common | {
             "element_id": ids[-1], "kind": "object", "position": entity.index, "text": entity.text,
-            "category": entity.head, "plural": entity.plural, "ambiguous": entity.ambiguous, "evidence": entity.evidence,
+            "category": entity.head, "plural": entity.plural, "ambiguous": entity.ambiguous,
+            "evidence": entity.evidence,
         })  # fmt: skip
         for attribute in entity.attributes:
             attributes.append(blank | common | {

@@ -22,10 +22,6 @@ from finer.scenes.nouns import (
 )
 from finer.scenes.words import is_animate, mapping, noun_kind, words
 
-_LINKING = frozenset({"be", "appear", "look", "seem", "become"})
-_HEDGES = frozenset(
-    "not too so more less most almost partially slightly mostly than barely somewhat partly nearly".split()
-)
 _REFERRING = frozenset({"the", "this", "that", "these", "those", "each", "both", "all"})
 _UNCOUNTABLE = frozenset({"no", "same", "other", "another", "more", "different", "various"})
 _LONGEST_PART = 8  # tokens; longer parts are clauses that the parser hung to a noun
@@ -124,6 +120,9 @@ def read_with(references: References, preposition: Token) -> None:
             continue
         for part in _parts(thing):
             read_part(references, entity, part)
+    for other in conjuncts(noun)[1:]:  # "a ball with a black outline and a dotted pattern"
+        if other.i > preposition.i and lemma(other) in words("attribute_words"):
+            read_part(references, entity, other)
 
 
 def read_part(references: References, entity: Entity, noun: Token) -> None:
@@ -193,6 +192,15 @@ def _part_tokens(references: References, entity: Entity, noun: Token, phrase: Ph
     return None if any(token.pos_ == "ADV" for token in tokens) else tokens
 
 
+def read_look(references: References, verb: Token, entities: list[Entity]) -> bool:
+    """Read "is dotted", which the parser takes for a passive verb; return whether it was such a pattern."""
+    if verb.tag_ not in {"VBN", "VBD"} or modifier_class(str(verb.lower_)) != "pattern":
+        return False
+    for entity in entities:
+        _read_adjective(references, entity, verb)
+    return True
+
+
 def read_participle(references: References, verb: Token, entity: Entity) -> bool:
     """Read "made of stone", "painted red", "outlined in black" after a thing; return whether it was one of these."""
     if verb.lemma_ in {"make", "build", "construct", "carve"}:
@@ -234,7 +242,12 @@ def _after(verb: Token, prepositions: set[str]) -> list[Token]:
 def _owners(references: References, noun: Token) -> list[Entity]:
     """Return what "its color" or "the color of the ball" belongs to."""
     tokens = [child for child in noun.children if child.dep_ == "poss"]
-    tokens += [below for child in noun.children if child.dep_ == "prep" and child.lower_ in {"of", "on"} for below in child.children]
+    tokens += [
+        below
+        for child in noun.children
+        if child.dep_ == "prep" and child.lower_ in {"of", "on"}
+        for below in child.children
+    ]
     return [entity for token in tokens if (entity := references.resolve(token)) is not None]
 
 
@@ -252,7 +265,7 @@ def _adjective_class(token: Token) -> str | None:
 
 def _read_adjective(references: References, entity: Entity, adjective: Token) -> None:
     children = list(adjective.children)
-    if any(child.dep_ == "neg" or child.lower_ in _HEDGES for child in children):
+    if any(child.dep_ == "neg" or child.lower_ in words("hedges") for child in children):
         return
     if any(child.dep_ in {"xcomp", "ccomp", "advcl"} for child in children):
         return
@@ -262,7 +275,9 @@ def _read_adjective(references: References, entity: Entity, adjective: Token) ->
     if any(child.dep_ == "prep" and child.lower_ in vague for child in children):
         return
     run = [adjective]
-    inside = {token.i for token in subtree(adjective) if token.dep_ not in {"cc", "mark", "aux", "det"} and token.text != ","}
+    inside = {
+        token.i for token in subtree(adjective) if token.dep_ not in {"cc", "mark", "aux", "det"} and token.text != ","
+    }
     while run[0].i - 1 in inside:
         run.insert(0, references.doc[run[0].i - 1])
     phrase = read_adjective(adjective, run)

@@ -40,6 +40,7 @@ class References:
         self.sentences = list(doc.sents)
         self._of_token: dict[int, Entity | None] = {}
         self._by_head: dict[str, list[Entity]] = {}
+        self._unreal: dict[str, str] = {}  # heads only named as likened or depicted, and why
         self._fixed = _fixed_tokens(doc)
 
     # ------------------------------------------------------------ nouns
@@ -55,8 +56,12 @@ class References:
             return None
         phrase = read_phrase(token)
         reason = self._turned_down(token, phrase)
+        if not reason and phrase.determiner == "the" and phrase.lemma not in self._by_head:
+            reason = self._unreal.get(phrase.lemma, "")  # "a statue of a soldier ... the soldier"
         if reason:
             self.graph.drop(phrase.text, reason)
+            if reason in {"likeness", "image_of"}:
+                self._unreal[phrase.lemma] = reason
             return None
         entity = self._known(phrase) or self._new(phrase)
         for category, value in phrase.modifiers:
@@ -87,7 +92,7 @@ class References:
             return "predicate_noun"
         if token.dep_ == "poss" and token.head.lower_ in {"view", "side", "eye"}:
             return "picture_word"
-        if _negated(first_conjunct(token)):
+        if _negated(token) or _negated(first_conjunct(token)):
             return "negated"
         return _unreal(token)
 
@@ -150,12 +155,16 @@ class References:
         return self.mention(head)
 
     def _antecedent(self, token: Token, plural: bool, person: bool) -> Entity | None:
-        inner = self._inside_modifier(token)
+        inner = _bearer(token) or self._inside_modifier(token)
         if inner is not None:
             entity = self.mention(descend(inner)[0])
             return entity if entity is not None and _agrees(entity, plural, person) else None
         place = next(i for i, sentence in enumerate(self.sentences) if sentence.start <= token.i < sentence.end)
-        if token.dep_ == "nsubj" and token.head.dep_ in {"ccomp", "advcl"} and token.i > self.sentences[place].start + 3:
+        if (
+            token.dep_ == "nsubj"
+            and token.head.dep_ in {"ccomp", "advcl"}
+            and token.i > self.sentences[place].start + 3
+        ):
             return None
         if (own := _own_subject(token)) is not None:
             return self._beside_subject(token, own, place, plural, person)
@@ -218,6 +227,16 @@ class References:
                 if entity is not None and _agrees(entity, plural, person):
                     found, seen = entity, True
         return found, seen
+
+
+def _bearer(token: Token) -> Token | None:
+    """Return the noun that bears something on or in "it": "a floor with dirt on it", however the phrase was parsed."""
+    if token.dep_ != "pobj" or token.head.dep_ != "prep" or token.head.i == 0:
+        return None
+    borne = first_conjunct(token.head.nbor(-1))
+    if borne.pos_ in NOUNS and borne.dep_ == "pobj" and borne.head.lower_ == "with" and borne.head.head.pos_ in NOUNS:
+        return borne.head.head
+    return None
 
 
 def _noun_subject(node: Token) -> Token | None:
@@ -320,7 +339,11 @@ def _unreal(token: Token) -> str:
             break
         node = above
     first = first_conjunct(token)
-    if first.dep_ == "pobj" and first.head.lower_ == "of" and (first.head.head.pos_ == "NUM" or first.head.head.lower_ in _NUMBERS):
+    if (
+        first.dep_ == "pobj"
+        and first.head.lower_ == "of"
+        and (first.head.head.pos_ == "NUM" or first.head.head.lower_ in _NUMBERS)
+    ):
         return "part_of_group"
     if first.dep_ == "pobj" and first.head.lower_ == "in" and lemma(token) in words("drawing_media"):
         return "drawing_medium"

@@ -1,4 +1,4 @@
-"""A scene graph while it is read from a caption: things with attributes, relations between them, and what was dropped."""
+"""A scene graph while it is read from a caption: things with attributes, relations, and what was dropped."""
 
 from __future__ import annotations
 

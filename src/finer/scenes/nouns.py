@@ -1,4 +1,4 @@
-"""Noun phrases: what the head is, what belongs to its name, and which modifiers are attributes, selectors or numbers."""
+"""Noun phrases: their head, what belongs to the name, and which modifiers are attributes, selectors or numbers."""
 
 from __future__ import annotations
 
@@ -230,7 +230,9 @@ def _color(word: str, pending: list[str], following: str) -> str | None:
         return base.replace("-", " ") if last in words("colors") or last in words("color_modifiers") else ""
     parts = word.split("-")
     known = words("colors")
-    if word in known or (len(parts) > 1 and all(p in known or p in words("color_modifiers") or p == "and" for p in parts)):
+    if word in known or (
+        len(parts) > 1 and all(p in known or p in words("color_modifiers") or p == "and" for p in parts)
+    ):
         spoken = word if all(part in known for part in parts) else " ".join(parts)
         if word in words("color_modifiers") and following.split("-")[0] in known:
             return ""
@@ -255,7 +257,10 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
         value = word.removesuffix("-shaped") if category == "shape" else word
         phrase.modifiers.append((category, mapping("value_forms").get(value, value)))
     elif token.pos_ in NOUNS and before and token.dep_ in {"compound", "nmod"}:
-        if token.pos_ == "NOUN" or token.is_sent_start or token.text[0].islower():
+        if (token.pos_ == "NOUN" or token.is_sent_start or token.text[0].islower()) and word not in {
+            phrase.name,
+            *compound,
+        }:
             compound.append(word)  # brands and Latin names stay out: "Hot Wheel truck"
     elif token.pos_ != "ADV" and word.replace("-", "").isalpha() and word not in {"colored", "coloured", "shaped"}:
         phrase.unread.append(word)

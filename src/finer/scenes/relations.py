@@ -1,4 +1,4 @@
-"""Relations that a caption states: prepositions ("on the table"), verbs ("holding a cup"), inverted places ("behind it is")."""
+"""Relations that a caption states: by prepositions ("on the table"), verbs ("holding a cup"), or inverted places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _ADVERBS = frozenset({"next", "close", "adjacent"})
 _VERB_ADVERBS = _ADVERBS | {"out", "up", "down"}
 _REACH = 5  # tokens from a verb to its preposition; farther ones often belong to another noun
 _LONGEST_PLACE = 4  # tokens of "to the left of"; longer runs name a part of the target
-_PLAIN_PLACES = frozenset({"left", "right", "above", "below", "inside", "behind", "front", "beside", "between", "under"})
+_PLAIN_PLACES = frozenset(
+    {"left", "right", "above", "below", "inside", "behind", "front", "beside", "between", "under"}
+)
 
 
 def read_place(references: References, noun: Token, preposition: Token) -> None:
@@ -33,7 +35,7 @@ def read_place(references: References, noun: Token, preposition: Token) -> None:
 def relate_place(references: References, entity: Entity, preposition: Token, lead: str) -> None:
     """Relate a thing to each landmark of a preposition."""
     for words_of_place, landmark in _landmarks(references, preposition):
-        if lead == "is" and words_of_place in words("weak_prepositions"):
+        if lead == "is" and (words_of_place in words("weak_prepositions") or words_of_place.startswith("from ")):
             continue
         exact = preposition.i > 0 and references.doc[preposition.i - 1].lower_ == "directly"
         predicate = f"{lead} {'directly ' if exact else ''}{words_of_place}"
@@ -65,7 +67,9 @@ def _place_landmarks(references: References, preposition: Token, place: Token) -
         return [(f"{preposition.lower_} the {place.lower_} of", owner)]
     if len(middle) > _LONGEST_PLACE or any(token.lower_ in {"its", "their", "and", ","} for token in middle):
         return []
-    below = [token for child in place.children if child.dep_ == "prep" and child.lower_ == "of" for token in child.children]
+    below = [
+        token for child in place.children if child.dep_ == "prep" and child.lower_ == "of" for token in child.children
+    ]
     full = f"{preposition.lower_} {joined(middle)} of"
     return [
         (full, token)
@@ -79,7 +83,9 @@ def read_inverted(references: References, verb: Token) -> bool:
     """Read "behind the post is a fence" and "to its left is a box"; return whether the clause is of this form."""
     children = list(verb.children)
     front = [child for child in children if child.dep_ in {"prep", "advmod"} and child.i < verb.i]
-    after = [child for child in children if child.dep_ in {"attr", "nsubj"} and child.i > verb.i and child.pos_ in NOUNS]
+    after = [
+        child for child in children if child.dep_ in {"attr", "nsubj"} and child.i > verb.i and child.pos_ in NOUNS
+    ]
     if not front or not after or any(token.i < verb.i and token.pos_ != "PRON" for token in subjects(verb)):
         return False
     places = [*(token for token in front if token.dep_ == "prep")]
@@ -177,7 +183,9 @@ def _relate_verb_place(references: References, verb: Token, entity: Entity, base
 
 def _relate(references: References, entity: Entity, predicate: str, landmark: Token, source: Token) -> None:
     target = references.resolve(landmark)
-    if target is not None:
+    if target is entity and landmark.pos_ == "PRON":  # "a floor with dirt on it": the dirt is on the floor
+        entity = references.mention(landmark.head.nbor(-1)) or entity
+    if target is not None and not (predicate_class(predicate) == "between" and not target.plural):
         predicate = re.sub(r"\s+", " ", predicate).lower()
         references.graph.relate(entity, predicate, target, evidence_of(source))
 

@@ -70,7 +70,9 @@ def predicate_class(predicate: str) -> str:
 @cache
 def types() -> dict[str, list[str]]:
     """Return the nouns of each type; compounds are joined by spaces."""
-    return {name: [word.replace("_", " ") for word in text.split()] for name, text in _file("things.yaml")["types"].items()}
+    return {
+        name: [word.replace("_", " ") for word in text.split()] for name, text in _file("things.yaml")["types"].items()
+    }
 
 
 @cache

@@ -16,7 +16,9 @@ def renew(results: str | Path, out: str | Path) -> None:
     for folder in FOLDERS:
         source = Path(results) / folder
         if not source.is_dir():
-            raise InputError("no such folder", file=source, expected="a finished run", cure="run `make reproduce` first")
+            raise InputError(
+                "no such folder", file=source, expected="a finished run", cure="run `make reproduce` first"
+            )
     with atomic_path(out) as partial:
         for folder in FOLDERS:
             shutil.copytree(Path(results) / folder, partial / folder)

@@ -16,6 +16,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from finer.errors import InputError
 from finer.mllm.families import build, parameter_count, save
+from finer.mllm.training.alignment import align
 from finer.mllm.training.instruct import Instruct, read_instruct
 from finer.mllm.training.language import Tally, held_out_accuracy, initialise, packed, stage_loss
 from finer.mllm.training.optimizer import Optimizers, rate_factor
@@ -28,6 +29,7 @@ from finer.mllm.training.vision import (
     all_features,
     cell_labels,
     cell_tokens,
+    centre_features,
     image_features,
     unit_features,
     vision_batches,
@@ -121,15 +123,23 @@ class _Training:
         if self.progress.stage == 0:
             if not self._vision():
                 return False
-            self._freeze_vision()
+            unit_features(self.model, self.pixels)
+            self._round_vision()
             self._next_stage()
         self.model.requires_grad_(True)
         for part in vision_parts(self.model)[:2]:
             part.requires_grad_(False)
         if hasattr(self.model.model, "image_newline"):
             self.model.model.image_newline.requires_grad_(False)
+        begins = (self.progress.stage, self.progress.step) == (1, 0)
+        if begins:
+            centre_features(self.model, self.pixels)
+            self._round_vision()
         self.features = all_features(self.model, self.pixels)
         self.report(f"features {tuple(self.features.shape)} at {self.progress.cpu_seconds:.0f} CPU s")
+        if begins:
+            words = align(self.model, self.data, self.packer, self.features, cell_tokens(self.model))
+            self.report(f"{len(words)} words aligned")
         for number in range(self.progress.stage, len(self.recipe.stages) + 1):
             with packed(self.model, self.recipe.compiled):
                 if not self._language(number):
@@ -145,8 +155,7 @@ class _Training:
         with packed(self.model):
             return held_out_accuracy(self.model, self.packer, self.features, range(self.images, len(self.data)))
 
-    def _freeze_vision(self) -> None:
-        unit_features(self.model, self.pixels)
+    def _round_vision(self) -> None:
         with torch.no_grad():  # rounded now, so that the language model learns on the features it will be given
             for part in vision_parts(self.model)[:2]:
                 for weight in part.parameters():

@@ -12,9 +12,9 @@ from torch.nn import functional
 from transformers.modeling_utils import PreTrainedModel
 
 from finer.mllm.training.packing import ATTENTION, Pack, Packer, Template, packed_logits
-from finer.mllm.training.recipe import TASKS, LanguageStage
+from finer.mllm.training.recipe import COUNTED, LETTERED_TASKS, TASKS, LanguageStage
 
-LETTERED = torch.tensor([task in ("mcq", "mcq_short", "bind") for task in TASKS])
+LETTERED = torch.tensor([task in LETTERED_TASKS for task in COUNTED])
 EVALUATION_SEED = 20
 
 
@@ -76,7 +76,7 @@ class Tally:
     """Loss and accuracy per task since the last row of the log."""
 
     def __init__(self) -> None:
-        self.sums = torch.zeros(len(TASKS), 3, dtype=torch.float64)
+        self.sums = torch.zeros(len(COUNTED), 3, dtype=torch.float64)
 
     def add(self, losses: Tensor, right: Tensor, task: Tensor) -> None:
         """Count the asked tokens of a step."""
@@ -87,7 +87,7 @@ class Tally:
         """Return task, mean loss, share of right tokens and their number; and start anew."""
         rows = [
             (name, float(loss / count), float(right / count), int(count))
-            for name, (loss, right, count) in zip(TASKS, self.sums.tolist(), strict=True) if count
+            for name, (loss, right, count) in zip(COUNTED, self.sums.tolist(), strict=True) if count
         ]  # fmt: skip
         self.sums.zero_()
         return rows
@@ -107,7 +107,7 @@ def held_out_accuracy(
     for start in range(images.start, images.stop, rows):
         chosen = list(range(start, min(start + rows, images.stop)))
         drawn = [packer.draw(image, stage, EVALUATION_SEED, image) for image in chosen]
-        pack = packer.pack(chosen, drawn, tokens)
+        pack = packer.pack(chosen, drawn, tokens, judge=False)
         asked = pack.target >= 0
         logits = packed_logits(model, packer.template, features[pack.images].float(), pack, asked)
         right = (logits.argmax(-1) == pack.target[asked]).numpy()

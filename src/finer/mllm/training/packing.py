@@ -7,6 +7,7 @@ one pass per item, and the image is paid for once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,11 +22,12 @@ from finer.errors import InputError
 from finer.keys import generator
 from finer.mllm.families import FAMILIES, LETTERS, Family, family_of, prefix_length
 from finer.mllm.training.instruct import Instruct
-from finer.mllm.training.recipe import TASKS, LanguageStage
+from finer.mllm.training.recipe import COUNTED, LETTERED_TASKS, OPTION, TASKS, LanguageStage
 
 ATTENTION = "finer_packed"
 HIDDEN = -1e4  # added to the score of a pair that must not see each other; finite, so no row is all -inf
 IGNORED = -1
+_OPTION = re.compile(r"^(?P<letter>[A-E])\. .*$", re.MULTILINE)
 DRAWS = 6  # items in a row that do not fit before a row counts as full
 
 
@@ -109,6 +111,11 @@ class Packer:
             processor.tokenizer._tokenizer.encode(text, add_special_tokens=False).ids
         )
         self._known: dict[int, tuple[NDArray[np.int16], int]] = {}
+        self._judged: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._offsets: Callable[[str], list[tuple[int, int]]] = lambda text: (
+            processor.tokenizer._tokenizer.encode(text, add_special_tokens=False).offsets
+        )
+        self._truth = tuple(int(processor.tokenizer.convert_tokens_to_ids(word)) for word in ("No", "Yes"))
 
     def item(self, number: int) -> tuple[NDArray[np.int16], int]:
         """Return the tokens of an item and how many of them come before its answer."""
@@ -117,6 +124,23 @@ class Packer:
             answer = self._encode(self.data.answers[number]) + self.template.tail
             self._known[number] = np.array(question + answer, dtype=np.int16), len(question)
         return self._known[number]
+
+    def judged(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where the options of a lettered item end, and whether each is the right one, as a word.
+
+        A letter alone is one word of teaching for a hundred tokens of question. Asking at the end of each option
+        whether it is the right one teaches what the letter is to point at; at inference nothing is asked there.
+        """
+        if number not in self._judged:
+            text, right = self.data.questions[number], self.data.answers[number].strip()
+            ends = {match.end(): match["letter"] == right for match in _OPTION.finditer(text)}
+            found = [
+                (place, self._truth[ends[end]])
+                for place, (_, end) in enumerate(self._offsets(text)) if end in ends
+            ]  # fmt: skip
+            places, words = zip(*found, strict=True) if found else ((), ())
+            self._judged[number] = np.array(places, dtype=np.int64), np.array(words, dtype=np.int64)
+        return self._judged[number]
 
     def draw(self, image: int, stage: LanguageStage, seed: int, *key: object) -> list[int]:
         """Draw items of one image by the stage's mix until a row is full."""
@@ -144,8 +168,8 @@ class Packer:
                 misses += 1
         return chosen
 
-    def pack(self, images: list[int], rows: list[list[int]], tokens: int) -> Pack:
-        """Lay out rows of items."""
+    def pack(self, images: list[int], rows: list[list[int]], tokens: int, judge: bool = True) -> Pack:
+        """Lay out rows of items; ``judge``: also ask at the end of each option whether it is the right one."""
         shape = (len(rows), tokens)
         ids, offset, task = (np.zeros(shape, dtype=np.int64) for _ in range(3))
         item, target = (np.full(shape, IGNORED, dtype=np.int64) for _ in range(2))
@@ -158,6 +182,10 @@ class Packer:
                 offset[row, here] = np.arange(len(sequence) - 1)
                 task[row, here] = self.data.tasks[number]
                 target[row, place + asked - 1 : place + len(sequence) - 1] = sequence[asked:]
+                if judge and TASKS[self.data.tasks[number]] in LETTERED_TASKS:
+                    places, words = self.judged(number)
+                    target[row, place + places] = words
+                    task[row, place + places] = COUNTED.index(OPTION)
                 place += len(sequence) - 1
         arrays = (np.array(images, dtype=np.int64), ids, offset, item, target, task)
         return Pack(*(torch.from_numpy(array) for array in arrays))

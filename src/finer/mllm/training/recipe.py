@@ -17,6 +17,9 @@ TASKS = (
     "lookup", "presence", "short", "where", "which", "truth_attr", "truth_rel", "truth_obj",
     "caption", "see", "mcq", "mcq_short", "bind",
 )  # fmt: skip
+LETTERED_TASKS = ("mcq", "mcq_short", "bind")
+OPTION = "option"  # no task of the data: the judgement asked at the end of each option of a lettered item
+COUNTED = (*TASKS, OPTION)  # what losses and accuracies are counted for
 
 
 @dataclass(frozen=True)

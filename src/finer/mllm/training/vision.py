@@ -127,6 +127,14 @@ def unit_features(model: PreTrainedModel, pixels: Pixels, sample: int = 256) -> 
         last.bias.div_(size)
 
 
+def centre_features(model: PreTrainedModel, pixels: Pixels, sample: int = 256) -> None:
+    """Take the mean of all cells out of the projector's bias: it says nothing and drowns what differs."""
+    with torch.no_grad():
+        features = image_features(model, pixels.inputs(np.arange(min(sample, len(pixels.values)))))
+        vision_parts(model)[2].bias.sub_(features[:, cell_tokens(model)].mean((0, 1, 2)))
+    unit_features(model, pixels, sample)
+
+
 def all_features(model: PreTrainedModel, pixels: Pixels) -> Tensor:
     """Return the features of all images, images x tokens x width, kept in bfloat16 (what training computes in)."""
     with torch.no_grad():
