@@ -15,7 +15,7 @@ import torch
 from finer.config import Evaluation
 from finer.mllm import registry
 from finer.mllm.answering import answer_items
-from finer.mllm.engine import Answer, Engine, Query
+from finer.mllm.engine import Answer, Engine, Query, Scores
 from finer.mllm.registry import Checkpoint
 
 SETTINGS = Evaluation(shard_items=8, batch_tokens=512)
@@ -33,6 +33,9 @@ class Logged:
             file.write(queries[0].key + "\n")
         time.sleep(self.pause)
         return answers
+
+    def score_continuations(self, queries: Sequence[Query], options: Sequence[Sequence[str]]) -> list[Scores]:
+        return self.engine.score_continuations(queries, options)
 
 
 def run(folder: Path, pause: float = 0.0) -> None:

@@ -30,12 +30,14 @@ def items(count: int, images: list[Path], seed: int) -> pl.DataFrame:
     rows = []
     for number in range(count):
         letter = number % 3 > 0
+        scored = number % 9 == 1  # by likelihood: the same options, without letters in the prompt
         rows.append(
             {
                 "item_id": stable_key(seed, number), "suite": "finer", "benchmark": "b",
                 "image_paths": [] if number % 7 == 6 else [str(rng.choice(images))], "image_id": "i",
                 "prompt": multiple_choice(rng) if letter else "Can you see a ball?\nAnswer yes or no.",
-                "answering": "letter" if letter else "yes_no", "options": list("vwxyz") if letter else ["yes", "no"],
+                "answering": "likelihood" if scored else "letter" if letter else "yes_no",
+                "options": list("vwxyz") if letter else ["yes", "no"],
                 "answer_index": 0, "group_id": "g", "grouping": "multi_obj", "polarity": None, "entity_count": None,
                 "control": "none",
             }

@@ -12,14 +12,15 @@ import pytest
 import torch
 
 from finer.errors import InputError
-from finer.mllm.families import build, load, tiny
+from finer.mllm.families import build, load, save, tiny
+from finer.mllm.training.alignment import align, label_presence, word_presence, words_of_labels
 from finer.mllm.training.base import TRAINABLE, train_base
 from finer.mllm.training.instruct import read_instruct
-from finer.mllm.training.language import packed
+from finer.mllm.training.language import grow, initialise, packed
 from finer.mllm.training.packing import Packer, packed_logits, read_template
-from finer.mllm.training.recipe import RECIPES, LanguageStage, Recipe, VisionStage, load_recipe
+from finer.mllm.training.recipe import COUNTED, OPTION, RECIPES, LanguageStage, Recipe, VisionStage, load_recipe
 from finer.mllm.training.vision import Pixels, cell_tokens, image_features
-from instruct_samples import write_instruct
+from instruct_samples import COLORS, write_instruct
 
 STAGE = LanguageStage("M", 4, {"lookup": 1.0, "mcq": 1.0, "presence": 1.0}, rows=3, tokens=72, warmup=2)
 
@@ -184,3 +185,60 @@ def test_the_end_of_each_option_is_asked_whether_it_is_the_right_one(instruct):
         for place, line in zip(places, options, strict=True):
             before = processor.tokenizer.decode(ids[: place + 1].tolist())
             assert before.endswith(line)
+
+
+def test_every_recipe_can_be_read():
+    for name in ("internvl3.5-micro-s", "internvl3.5-micro-l", "qwen2.5-vl-micro", "llava-1.6-micro", "verifier-micro"):
+        assert load_recipe(name).name == name
+
+
+def test_words_find_the_label_they_name(instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts())
+    packer = Packer(data, processor, read_template(model, processor, data.pixels(0)))
+    shown, classes = label_presence(data.cells)
+    vocabulary = len(processor.tokenizer)
+    pairs = words_of_labels(word_presence(data, packer, len(data), vocabulary), shown)
+    for value, color in enumerate(COLORS, start=1):
+        token = processor.tokenizer(color, add_special_tokens=False).input_ids[0]
+        assert classes[pairs[token]] == (1, value), color
+
+
+def test_aligned_word_looks_at_the_cell_it_names(instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts())
+    initialise(model, 1)
+    packer = Packer(data, processor, read_template(model, processor, data.pixels(0)))
+    codes = torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
+    features = codes[torch.from_numpy(data.cells[..., 1])]
+    align(model, data, packer, features, torch.arange(16)[:, None])
+    attention, words = model.model.language_model.layers[0].self_attn, model.model.language_model.embed_tokens.weight
+    for value, color in enumerate(COLORS, start=1):
+        token = processor.tokenizer(color, add_special_tokens=False).input_ids[0]
+        scores = attention.q_proj(words[token])[:32] @ attention.k_proj(codes)[:, :32].T
+        assert int(scores.argmax()) == value, color
+
+
+def test_grown_model_starts_as_the_smaller_one(tmp_path, instruct):
+    small, processor = build(tiny("internvl"), seed=2)
+    save(small, processor, tmp_path / "small")
+    large, _ = build(replace(tiny("internvl"), layers=4), seed=3)
+    grow(large, tmp_path / "small")
+    loaded, _ = load(tmp_path / "small")
+    text = processor.tokenizer("Is there a red ball", return_tensors="pt")
+    with torch.no_grad():
+        assert torch.allclose(large(**text).logits, loaded(**text).logits, atol=1e-5)
+
+
+def test_only_the_right_option_is_judged_true(instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts())
+    packer = Packer(data, processor, read_template(model, processor, data.pixels(0)))
+    pack = packer.batch(replace(STAGE, mix={"mcq": 1.0}), 0, 1, 25)
+    judged = pack.target[pack.task == COUNTED.index(OPTION)]
+    items = int((pack.item.amax(1) + 1).sum())
+    words = [processor.tokenizer.decode([token]) for token in judged.tolist()]
+    assert words.count("Yes") == items
+    assert words.count("No") == 3 * items
+    unjudged = packer.batch(replace(STAGE, mix={"mcq": 1.0}, judge=False), 0, 1, 25)
+    assert not (unjudged.task == COUNTED.index(OPTION)).any()

@@ -29,7 +29,8 @@ KINDS = (
 )  # fmt: skip
 DRAWING = (
     "A small red ball with a striped pattern is to the left of a big blue box. The ball has a black outline. Inside "
-    "the box is a small yellow star. A green cup is resting on top of the pink table. The ball is to the right of the moon."
+    "the box is a small yellow star. A green cup is resting on top of the pink table. The moon is pink. "
+    "The ball is to the right of the moon."
 )
 
 

@@ -82,8 +82,8 @@ def test_strict_letter_needs_exactly_one_letter_or_digit(texts: list[str]) -> No
 @given(st.text(max_size=30))
 def test_what_strict_reads_every_scorer_reads(text: str) -> None:
     """Unparsed by the lenient scorer is unparsed by the strict one, for every way of answering."""
-    for scorers in PARSERS.values():
-        strict, lenient = (read(parser, text)[0] for parser in scorers.values())
+    for answering in ("letter", "yes_no"):
+        strict, lenient = (read(parser, text)[0] for _, parser in PARSERS[answering].values())
         assert strict is None or lenient is not None
 
 
@@ -91,3 +91,9 @@ def test_what_strict_reads_every_scorer_reads(text: str) -> None:
 def test_a_bare_letter_is_the_same_to_both_scorers(letter: str, before: str, after: str) -> None:
     text = before + letter + after
     assert read(strict_letter, text) == read(upstream_letter, text) == [LETTERS.index(letter)]
+
+
+def test_the_likeliest_option_is_read_and_a_tie_is_unparsed() -> None:
+    frame = pl.DataFrame({"option_logprobs": [[-3.0, -1.0, -2.0], [-1.0, -2.0, -1.0], [-5.0, -4.0, -4.0]]})
+    column, parser = PARSERS["likelihood"]["sum"]
+    assert frame.select(parser(pl.col(column))).to_series().to_list() == [1, None, None]

@@ -65,7 +65,7 @@ def test_multiple_choice_prompt_letters_the_options_and_asks_for_one_capital_let
 
 def test_both_questions_of_a_pair_share_group_and_cell() -> None:
     for frame, cell in (
-        (finer.items(pairs(), images()), "multi_obj"),
+        (finer.items(pairs(), images()).filter(pl.col("answering") == "letter"), "multi_obj"),
         (granularity.items(queries(), images()), "level_5"),
     ):
         assert frame["group_id"].to_list() == ["p", "p"]
@@ -102,3 +102,14 @@ def test_question_without_an_image_file_is_refused(table: pl.DataFrame) -> None:
 def test_empty_benchmark_gives_no_items() -> None:
     assert finer.items(PAIRS.empty(), images()).height == 0
     assert granularity.items(GRANULARITY.empty(), images()).height == 0
+
+
+def test_likelihood_asks_the_question_without_its_options() -> None:
+    asked = finer.items(pairs(), images()).filter(pl.col("answering") == "likelihood")
+    lettered = finer.items(pairs(), images()).filter(pl.col("answering") == "letter")
+    assert asked.height == lettered.height
+    for row in asked.iter_rows(named=True):
+        assert not any(option in row["prompt"] for option in row["options"])
+    assert asked.select("item_id", "options", "answer_index").equals(
+        lettered.select("item_id", "options", "answer_index")
+    )

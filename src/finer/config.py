@@ -143,7 +143,12 @@ class Micro(Section):
 class Evaluation(Section):
     """How models are asked and how answers are read."""
 
-    answering: Literal["letter"] = Field("letter", description="way of answering that the FINER table shows")
+    answering: Literal["letter", "likelihood"] = Field(
+        "letter",
+        description="way of answering that tables and figures show; every one is asked and stored. letter: the "
+        "lettered options are shown; likelihood: only the question is, and each option's log-probability as the "
+        "answer counts",
+    )
     parser: Literal["strict", "upstream"] = Field("strict", description="how a letter is read from the text")
     prefix_reuse: bool = Field(True, description="compute the image and the shared prompt prefix once per image")
     batch_tokens: int = Field(8192, ge=256, description="tokens in one forward pass, images and prompts included")

@@ -30,6 +30,8 @@ rule read_comprecap:
         f"{OUT}/logs/read_comprecap.{{benchmark}}.log",
     wildcard_constraints:
         benchmark=CFG.readers("comprecap"),
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
@@ -54,6 +56,8 @@ rule read_docci:
         f"{OUT}/logs/read_docci.{{benchmark}}.log",
     wildcard_constraints:
         benchmark=CFG.readers("docci"),
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
@@ -79,6 +83,8 @@ rule import_interchange:
         f"{OUT}/logs/import_interchange.{{benchmark}}.log",
     wildcard_constraints:
         benchmark=CFG.readers("interchange"),
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
@@ -104,6 +110,8 @@ rule scene_graphs_from_annotations:
         f"{OUT}/benchmarks/scene_graphs.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("comprecap"),
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
@@ -128,6 +136,8 @@ rule scene_graphs_from_captions:
         f"{OUT}/benchmarks/scene_graphs.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("docci"),
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -155,6 +165,8 @@ for k in ROUNDS:
             drops=f"{B}/drops/negatives.{k}.parquet",
         log:
             f"{OUT}/logs/propose_{k}.{{benchmark}}.log",
+        conda:
+            "../../envs/finer.yaml"
         resources:
             mem_mb=2000,
             runtime=20,
@@ -186,6 +198,8 @@ for k in VERIFIED:
             f"{OUT}/logs/verify_{k}.{{benchmark}}.log",
         benchmark:
             f"{OUT}/benchmarks/verify_{k}.{{benchmark}}.tsv"
+        conda:
+            "../../envs/finer.yaml"
         resources:
             mem_mb=4000,
             runtime=60,
@@ -212,9 +226,11 @@ rule calibrate:
         f"{OUT}/calibration/entropy_threshold.csv",
     log:
         f"{OUT}/logs/calibrate.log",
+    localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         code=code("calibrate"),
-    localrule: True
     shell:
         "python -m finer calibrate --elements {input.elements} --negatives {input.negatives}"
         " --checks {input.checks} --images {input.images} --truth {input.truth} --out {output}"
@@ -232,6 +248,8 @@ rule settle_negatives:
         drops=f"{B}/drops/settle.parquet",
     log:
         f"{OUT}/logs/settle.{{benchmark}}.log",
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=2000,
         runtime=5,
@@ -258,6 +276,8 @@ rule compose:
         f"{OUT}/benchmarks/compose.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("comprecap", "docci"),
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=4000,
         runtime=20,
@@ -280,6 +300,8 @@ rule granularity:
         drops=f"{B}/drops/granularity.parquet",
     log:
         f"{OUT}/logs/granularity.{{benchmark}}.log",
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=4000,
         runtime=20,
@@ -301,11 +323,14 @@ rule export_interchange:
     log:
         f"{OUT}/logs/export_interchange.{{benchmark}}.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
+        folder=f"{OUT}/interchange/{{benchmark}}",
         code=code("export-interchange"),
     shell:
         "python -m finer export-interchange --pairs {input.pairs} --images {input.images}"
-        " --out {OUT}/interchange/{wildcards.benchmark} 2> >(tee {log} >&2)"
+        " --out {params.folder} 2> >(tee {log} >&2)"
 
 
 rule yields:
@@ -323,6 +348,8 @@ rule yields:
     log:
         f"{OUT}/logs/yields.{{benchmark}}.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         code=code("yields"),
     shell:

@@ -10,6 +10,8 @@ rule items_finer:
         f"{OUT}/items/finer/{{benchmark}}.parquet",
     log:
         f"{OUT}/logs/items.finer.{{benchmark}}.log",
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=2000,
         runtime=5,
@@ -28,6 +30,8 @@ rule items_granularity:
         f"{OUT}/items/granularity/{{benchmark}}.parquet",
     log:
         f"{OUT}/logs/items.granularity.{{benchmark}}.log",
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=2000,
         runtime=5,
@@ -58,6 +62,8 @@ for suite, benchmarks in SUITES.items():
             f"{OUT}/logs/answer_{suite}.{{model}}.log",
         benchmark:
             f"{OUT}/benchmarks/answer_{suite}.{{model}}.tsv"
+        conda:
+            "../../envs/finer.yaml"
         resources:
             mem_mb=6000,
             runtime=240,
@@ -82,6 +88,8 @@ for suite, benchmarks in SUITES.items():
             f"{OUT}/verdicts/{{model}}/{suite}.parquet",
         log:
             f"{OUT}/logs/verdicts_{suite}.{{model}}.log",
+        conda:
+            "../../envs/finer.yaml"
         resources:
             mem_mb=2000,
             runtime=10,
@@ -101,6 +109,8 @@ for suite, benchmarks in SUITES.items():
             f"{OUT}/estimates/{suite}.parquet",
         log:
             f"{OUT}/logs/estimates_{suite}.log",
+        conda:
+            "../../envs/finer.yaml"
         resources:
             mem_mb=4000,
             runtime=10,

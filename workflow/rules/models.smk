@@ -14,6 +14,8 @@ if CFG.micro.base_weights == "pinned":
         wildcard_constraints:
             model=CFG.sources("recipe"),
         localrule: True
+        conda:
+            "../../envs/finer.yaml"
         params:
             code=code("base-pinned"),
         shell:
@@ -32,6 +34,8 @@ else:
             f"{OUT}/benchmarks/base_train.{{model}}.tsv"
         wildcard_constraints:
             model=CFG.sources("recipe"),
+        conda:
+            "../../envs/finer.yaml"
         resources:
             mem_mb=6000,
             runtime=120,
@@ -52,6 +56,8 @@ rule retrieve_model:
     wildcard_constraints:
         model=CFG.sources("repo"),
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         repo=lookup("models/{model}/repo", within=PLAN),
         revision=lookup("models/{model}/revision", within=PLAN),

@@ -13,6 +13,8 @@ rule world_comprecap:
         f"{OUT}/benchmarks/world_comprecap.{{pool}}.tsv"
     wildcard_constraints:
         pool="test|dev",
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=1000,
         runtime=5,
@@ -35,6 +37,8 @@ rule world_docci:
         f"{OUT}/logs/world_docci.log",
     benchmark:
         f"{OUT}/benchmarks/world_docci.tsv"
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=1000,
         runtime=5,
@@ -58,6 +62,8 @@ rule world_pixmo:
         f"{OUT}/benchmarks/world_pixmo.{{pool}}.tsv"
     wildcard_constraints:
         pool="tuning|tuning_dev",
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -80,6 +86,8 @@ rule world_instruct:
         f"{OUT}/benchmarks/world_instruct.{{pool}}.tsv"
     wildcard_constraints:
         pool="base|verifier",
+    conda:
+        "../../envs/finer.yaml"
     resources:
         mem_mb=4000,
         runtime=20,
@@ -103,6 +111,8 @@ rule world_check:
     log:
         f"{OUT}/logs/world_check.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         code=code("world-check"),
     shell:
@@ -123,6 +133,8 @@ rule retrieve_comprecap:
     log:
         f"{OUT}/logs/retrieve_comprecap.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         repo="FanLu31/CompreCap",
     shell:
@@ -137,6 +149,8 @@ rule retrieve_docci:
     log:
         f"{OUT}/logs/retrieve_docci.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         source="https://storage.googleapis.com/docci/data",
     shell:

@@ -16,6 +16,8 @@ rule finer_benchmarks:
     log:
         f"{OUT}/logs/finer_benchmarks.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         code=code("table-finer-benchmarks"),
         config=CFG.layout(),
@@ -34,6 +36,8 @@ rule figure_granularity:
     log:
         f"{OUT}/logs/figure_granularity.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         code=code("figure-granularity"),
         config=CFG.layout(),
@@ -52,6 +56,8 @@ rule figure_entity_count:
     log:
         f"{OUT}/logs/figure_entity_count.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         code=code("figure-entity-count"),
         config=CFG.layout(),
@@ -107,6 +113,8 @@ rule catalogue:
     log:
         f"{OUT}/logs/catalogue.log",
     localrule: True
+    conda:
+        "../../envs/finer.yaml"
     params:
         code=code("catalogue"),
     shell:

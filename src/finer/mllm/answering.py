@@ -89,7 +89,7 @@ def answer_items(
 def _sorted(frame: pl.DataFrame, path: str | Path) -> pl.DataFrame:
     """Return the items with all questions of an image together; refuse those that cannot be asked here."""
     unfit = frame.filter(
-        ~pl.col("answering").is_in(["letter", "yes_no"])
+        ~pl.col("answering").is_in(["letter", "yes_no", "likelihood"])
         | (pl.col("image_paths").list.len() > 1)
         | (pl.col("options").list.len() > len(LETTERS))
     )
@@ -98,7 +98,8 @@ def _sorted(frame: pl.DataFrame, path: str | Path) -> pl.DataFrame:
         raise InputError(
             "an item that cannot be asked", file=path, row=row["item_id"],
             found=f"answering {row['answering']}, {len(row['image_paths'])} images, {len(row['options'])} options",
-            expected=f"letter or yes_no, at most one image and {len(LETTERS)} options", cure="rebuild the items",
+            expected=f"letter, yes_no or likelihood, at most one image and {len(LETTERS)} options",
+            cure="rebuild the items",
         )  # fmt: skip
     first = pl.col("image_paths").list.get(0, null_on_oob=True).fill_null("")
     return frame.sort(first, "item_id", "answering", "control").select(ASKED)
@@ -108,16 +109,28 @@ def respond(
     block: pl.DataFrame, engine: Engine, max_new_tokens: int, model: str, variant: str, run_id: str
 ) -> pl.DataFrame:
     """Ask the items of one block (columns ``ASKED``) in one go; return their RESPONSES in the same order."""
-    answers = engine.answer([_query(row) for row in block.iter_rows(named=True)], max_new_tokens)
-    rows = [
-        {
+    asked = block.to_dicts()
+    scored = [row for row in asked if row["answering"] == "likelihood"]
+    spoken = [row for row in asked if row["answering"] != "likelihood"]
+    got: dict[tuple[object, ...], tuple[str, Sequence[float], Sequence[float] | None]] = {}
+    for row, answer in zip(spoken, engine.answer([_query(row) for row in spoken], max_new_tokens), strict=True):
+        got[_key(row)] = answer.text, answer.logprobs, None
+    options = [row["options"] for row in scored]
+    for row, scores in zip(scored, engine.score_continuations([_query(row) for row in scored], options), strict=True):
+        got[_key(row)] = "", scores.sums, scores.means
+    rows = []
+    for row in asked:
+        text, logprobs, means = got[_key(row)]
+        rows.append({
             "item_id": row["item_id"], "model": model, "variant": variant, "answering": row["answering"],
-            "control": row["control"], "text": answer.text, "option_logprobs": list(answer.logprobs),
-            "option_mean_logprobs": None, "engine": engine.name, "run_id": run_id,
-        }
-        for row, answer in zip(block.iter_rows(named=True), answers, strict=True)
-    ]  # fmt: skip
+            "control": row["control"], "text": text, "option_logprobs": list(logprobs),
+            "option_mean_logprobs": None if means is None else list(means), "engine": engine.name, "run_id": run_id,
+        })  # fmt: skip
     return table_from(rows, RESPONSES)
+
+
+def _key(row: dict[str, object]) -> tuple[object, ...]:
+    return row["item_id"], row["answering"], row["control"]
 
 
 def _query(row: dict[str, object]) -> Query:

@@ -221,6 +221,8 @@ class TransformersEngine:
 
         Only the option's own tokens count, not the end of the turn.
         """
+        if not queries:
+            return []
         answers = [self.dialogue.answer_ids(option) for some in options for option in some]
         owners = [place for place, some in enumerate(options) for _ in some]
         sums = [0.0] * len(answers)

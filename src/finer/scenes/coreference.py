@@ -234,6 +234,8 @@ def _bearer(token: Token) -> Token | None:
     if token.dep_ != "pobj" or token.head.dep_ != "prep" or token.head.i == 0:
         return None
     borne = first_conjunct(token.head.nbor(-1))
+    if lemma(borne) in words("attribute_words"):
+        return None  # "a fish with an outline and a boat in it": new things begin after an attribute
     if borne.pos_ in NOUNS and borne.dep_ == "pobj" and borne.head.lower_ == "with" and borne.head.head.pos_ in NOUNS:
         return borne.head.head
     return None

@@ -1,6 +1,7 @@
-"""Parsers turn the text of a response into the position of an option, or into nothing (unparsed).
+"""Parsers turn a response into the position of an option, or into nothing (unparsed).
 
-Each is a polars expression: text column in, option index (0-based, Int64) or null out. A parser never guesses.
+Each is a polars expression: a column of the response in (its text, or the log-probabilities of the options), option
+index (0-based, Int64) or null out. A parser never guesses.
 """
 
 from __future__ import annotations
@@ -49,10 +50,18 @@ def first_substring_yes_no(text: pl.Expr) -> pl.Expr:
     return _position(text.str.extract(_FIRST_SUBSTRING, 1).str.to_lowercase(), YES_NO)
 
 
-#: way of answering -> scorer -> parser
-PARSERS: Mapping[str, Mapping[str, Parser]] = {
-    "letter": {"strict": strict_letter, "upstream": upstream_letter},
-    "yes_no": {"strict": strict_yes_no, "first_substring": first_substring_yes_no},
+def likeliest(logprobs: pl.Expr) -> pl.Expr:
+    """Read the option with the highest log-probability; a tie is unparsed, never decided by position."""
+    tied = (logprobs.list.eval(pl.element() == pl.element().max()).list.sum()) > 1
+    return pl.when(~tied).then(logprobs.list.arg_max()).cast(pl.Int64())
+
+
+#: way of answering -> scorer -> column of the response, parser
+PARSERS: Mapping[str, Mapping[str, tuple[str, Parser]]] = {
+    "letter": {"strict": ("text", strict_letter), "upstream": ("text", upstream_letter)},
+    "yes_no": {"strict": ("text", strict_yes_no), "first_substring": ("text", first_substring_yes_no)},
+    # The sum over an option's tokens, and their mean, which does not favour short options.
+    "likelihood": {"sum": ("option_logprobs", likeliest), "mean": ("option_mean_logprobs", likeliest)},
 }
 
 

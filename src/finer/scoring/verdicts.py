@@ -94,8 +94,8 @@ def _contract(message: str, rows: pl.DataFrame, expected: str) -> InputError:
 def _judge(joined: pl.DataFrame, scorer: str) -> pl.DataFrame:
     if joined.is_empty():
         return VERDICTS.empty()
-    parse = PARSERS[joined["answering"][0]][scorer]
-    read = parse(pl.col("text"))
+    column, parse = PARSERS[joined["answering"][0]][scorer]
+    read = parse(pl.col(column))
     known = pl.when(read < pl.col("options").list.len()).then(read)
     return joined.with_columns(scorer=pl.lit(scorer), prediction=known).select(
         *_QUESTION[:1], *_MODEL, *_QUESTION[1:], "scorer", "prediction",

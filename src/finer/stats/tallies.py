@@ -41,9 +41,9 @@ def tallies(items: pl.DataFrame, verdicts: pl.DataFrame, control: str = "none") 
             "a verdict on an item that is not in the table of items", row=strangers["item_id"][0], field="item_id",
             found=strangers["model"][0], expected="an item_id of the items", cure="score the responses again",
         )  # fmt: skip
-    letters = judged.filter(pl.col("answering") == "letter")
+    choices = judged.filter(pl.col("answering") != "yes_no").partition_by("answering")
     words = judged.filter(pl.col("answering") == "yes_no")
-    parts = [*_of_letters(letters), *_of_yes_no(words)]
+    parts = [*(part for chosen in choices for part in _of_choices(chosen)), *_of_yes_no(words)]
     return pl.concat(parts).sort(*CELL, "image_id")
 
 
@@ -66,7 +66,7 @@ def check_pairs(items: pl.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _of_letters(judged: pl.DataFrame) -> list[pl.DataFrame]:
+def _of_choices(judged: pl.DataFrame) -> list[pl.DataFrame]:
     pairs = _pairs(judged)
     right = pl.col("score") == 1
     return [

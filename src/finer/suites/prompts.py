@@ -32,6 +32,11 @@ def lettered(question: str, options: list[str]) -> str:
     return str(_wordings()["finer"]["prompt"]).format(question=question, options=lines)
 
 
+def bare(question: str) -> str:
+    """Return a multiple-choice question without its options."""
+    return str(_wordings()["finer"]["question"]).format(question=question)
+
+
 def yes_no(question: str) -> str:
     """Return a question with the request to answer yes or no."""
     return str(_wordings()["granularity"]["prompt"]).format(question=question)

@@ -71,7 +71,7 @@ def entity_count_rows(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
     Raises InputError if no estimate has an entity count (an imported benchmark carries none).
     """
     known = pl.col("setting").is_in(list(_LIST_SETTINGS)) & pl.col("benchmark").is_in(list(shown.benchmarks))
-    cells = select(estimates.filter(known), ["paired_accuracy"], shown.answering, shown.parser, by_count=True)
+    cells = select(estimates.filter(known), ["paired_accuracy"], shown.answering, shown.scorer, by_count=True)
     if cells.is_empty():
         raise InputError(
             "no estimate by entity count", field="entity_count", found="0 rows", expected="pairs with entity counts",

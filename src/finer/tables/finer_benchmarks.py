@@ -38,8 +38,8 @@ def finer_benchmarks(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
     and the benchmark is one of the paper's (``comprecap``, ``docci``).
     """
     known = pl.col("setting").is_in(list(SETTINGS)) & pl.col("benchmark").is_in(list(shown.benchmarks))
-    cells = select(estimates.filter(known), ["paired_accuracy"], shown.answering, shown.parser)
-    unread = select(estimates.filter(known), ["unparsed_share"], shown.answering, shown.parser)
+    cells = select(estimates.filter(known), ["paired_accuracy"], shown.answering, shown.scorer)
+    unread = select(estimates.filter(known), ["unparsed_share"], shown.answering, shown.scorer)
     order = shown.subjects(cells)
     check_grid(cells, order)
     place = ["model", "variant", "benchmark", "setting"]

@@ -40,6 +40,11 @@ class Shown:
         return self.models[model].title if variant == BASE else f"{self.models[model].title} ({variant})"
 
     @property
+    def scorer(self) -> str:
+        """The scorer that the tables show: the parser of letters, or the sum of an option's log-probabilities."""
+        return self.parser if self.answering == "letter" else "sum"
+
+    @property
     def level(self) -> str:
         """The confidence as readers know it: "95 %"."""
         return f"{100 * self.confidence:g} %"

@@ -4,8 +4,9 @@ Without it the language model first learns to answer from the question alone and
 hundreds of steps: looking up a word in the image needs queries, keys and values to fit each other, and
 none of them is rewarded before the others fit. Here (a) each word that goes with a label of the cells (found by
 correlation over images, not by a list) starts as the linear reading of that label from image
-features, turned by one random rotation, (b) keys start as the queries of what is so turned, so a word
-finds image tokens that show it, but not itself, (c) outputs start as the transpose of values, so what is
+features, turned by one random rotation, (b) in half of the heads keys start as the queries of what is so
+turned, so a word finds image tokens that show it, and in the others as the queries themselves, so a word finds
+the same word before it, (c) outputs start as the transpose of values, so what is
 found is copied, and (d) the head starts with the readings, so what is copied can be said.
 """
 
@@ -30,7 +31,6 @@ EMBEDDING = 0.5
 HEAD = 0.03
 COPY = 0.5
 ROTATION_SEED = 1
-SHARPNESS = 1.5  # of the first attention scores, against plain random projections
 
 
 def label_presence(cells: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
@@ -76,11 +76,14 @@ def label_directions(features: Tensor, cells: NDArray[np.int64], classes: list[t
     gram = inputs.T @ inputs
     ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
     directions = torch.linalg.solve(gram + ridge, inputs.T @ (targets - targets.mean(0))).T
-    return directions / directions.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
+    unit: Tensor = directions / directions.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
+    return unit
 
 
 @torch.no_grad()
-def align(model: PreTrainedModel, data: Instruct, packer: Packer, features: Tensor, places: Tensor) -> dict[int, int]:
+def align(
+    model: PreTrainedModel, data: Instruct, packer: Packer, features: Tensor, places: Tensor, turned: bool = True
+) -> dict[int, int]:
     """Give the language model this start; returns the class of each aligned token.
 
     Args:
@@ -89,6 +92,7 @@ def align(model: PreTrainedModel, data: Instruct, packer: Packer, features: Tens
         packer: its items as tokens.
         features: image features, images x tokens x width.
         places: for each cell the places of its image tokens, 16 x k.
+        turned: without it a word, being most like itself, finds itself first.
     """
     images = min(SAMPLE, len(features))
     cells = data.cells[:images]
@@ -97,17 +101,20 @@ def align(model: PreTrainedModel, data: Instruct, packer: Packer, features: Tens
     pairs = words_of_labels(word_presence(data, packer, images, language.embed_tokens.num_embeddings), shown)
     directions = label_directions(features[:images][:, places].float().mean(2), cells, classes)
     draw = torch.Generator().manual_seed(ROTATION_SEED)
-    rotation = torch.linalg.qr(torch.randn(directions.shape[1], directions.shape[1], generator=draw)).Q
+    width = directions.shape[1]
+    rotation = torch.linalg.qr(torch.randn(width, width, generator=draw)).Q if turned else torch.eye(width)
     for token, place in pairs.items():
         embedding = language.embed_tokens.weight[token]
         noise = embedding / embedding.square().mean().sqrt()
         language.embed_tokens.weight[token] = EMBEDDING * (WORD * rotation @ directions[place] + NOISE * noise)
         model.lm_head.weight[token] = HEAD * directions[place]
+    size = model.config.text_config.hidden_size // model.config.text_config.num_attention_heads
+    size = getattr(model.config.text_config, "head_dim", None) or size
     for layer in language.layers:
         attention = layer.self_attn
-        attention.k_proj.weight.copy_(attention.q_proj.weight @ rotation)
-        sharp = attention.q_norm if hasattr(attention, "q_norm") else attention.q_proj
-        sharp.weight.mul_(SHARPNESS)
-        values = attention.v_proj.weight
-        attention.o_proj.weight.copy_(COPY * len(language.layers) ** -0.5 * values.T)
+        keys = attention.q_proj.weight.clone()
+        looking = len(keys) // size // 2 * size  # the first half of the heads looks for things, the rest for words
+        keys[:looking] = keys[:looking] @ rotation
+        attention.k_proj.weight.copy_(keys)
+        attention.o_proj.weight.copy_(COPY * len(language.layers) ** -0.5 * attention.v_proj.weight.T)
     return pairs

@@ -18,7 +18,7 @@ from finer.errors import InputError
 from finer.mllm.families import build, parameter_count, save
 from finer.mllm.training.alignment import align
 from finer.mllm.training.instruct import Instruct, read_instruct
-from finer.mllm.training.language import Tally, held_out_accuracy, initialise, packed, stage_loss
+from finer.mllm.training.language import Tally, grow, held_out_accuracy, initialise, packed, stage_loss
 from finer.mllm.training.optimizer import Optimizers, rate_factor
 from finer.mllm.training.packing import Packer, letter_mask, read_template
 from finer.mllm.training.progress import Progress, resume
@@ -76,6 +76,8 @@ def train_base(
     progress = resume(f"{recipe.name} {recipe.digest} {recipe.seed} {data.digest}", checkpoints, every_seconds)
     model, processor = build(recipe.spec, data.texts(), recipe.seed)
     initialise(model, recipe.seed)
+    if recipe.grown_from is not None:
+        grow(model, Path(out).with_name(recipe.grown_from))
     if progress.weights:
         model.load_state_dict(progress.weights)
     training = _Training(recipe, data, model, processor, progress, report, stop_after)
@@ -120,6 +122,8 @@ class _Training:
     def run(self) -> bool:
         """Run what is left of all stages; false if stopped before the end."""
         self.report(f"prepared at {self.progress.cpu_seconds:.0f} CPU s")
+        if self.progress.stage == 0 and self.recipe.grown_from is not None:
+            self._next_stage()
         if self.progress.stage == 0:
             if not self._vision():
                 return False
@@ -131,14 +135,15 @@ class _Training:
             part.requires_grad_(False)
         if hasattr(self.model.model, "image_newline"):
             self.model.model.image_newline.requires_grad_(False)
-        begins = (self.progress.stage, self.progress.step) == (1, 0)
-        if begins:
+        begins = (self.progress.stage, self.progress.step) == (1, 0) and self.recipe.grown_from is None
+        if begins and self.recipe.centred:
             centre_features(self.model, self.pixels)
             self._round_vision()
         self.features = all_features(self.model, self.pixels)
         self.report(f"features {tuple(self.features.shape)} at {self.progress.cpu_seconds:.0f} CPU s")
         if begins:
-            words = align(self.model, self.data, self.packer, self.features, cell_tokens(self.model))
+            places = cell_tokens(self.model)
+            words = align(self.model, self.data, self.packer, self.features, places, self.recipe.turned)
             self.report(f"{len(words)} words aligned")
         for number in range(self.progress.stage, len(self.recipe.stages) + 1):
             with packed(self.model, self.recipe.compiled):

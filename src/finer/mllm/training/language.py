@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_utils import PreTrainedModel
 
+from finer.errors import InputError
+from finer.mllm.families import load
 from finer.mllm.training.packing import ATTENTION, Pack, Packer, Template, packed_logits
 from finer.mllm.training.recipe import COUNTED, LETTERED_TASKS, TASKS, LanguageStage
 
@@ -40,6 +43,26 @@ def initialise(model: PreTrainedModel, seed: int) -> None:
             normal(model.model.vision_tower.embeddings.position_embeddings, 0.02)
         if hasattr(model.model, "image_newline"):
             normal(model.model.image_newline, 0.5)
+
+
+def grow(model: PreTrainedModel, source: Path) -> None:
+    """Take over a shallower trained model of the same widths; the layers above it start as doing nothing.
+
+    Raises:
+        InputError: the source is missing or has other sizes.
+    """
+    weights = load(source)[0].state_dict()
+    own = model.state_dict()
+    other = [name for name, weight in weights.items() if name not in own or own[name].shape != weight.shape]
+    if other:
+        raise InputError("the model to grow from has other sizes", file=source, field=other[0],
+                         expected="the same widths, vocabulary and fewer layers")  # fmt: skip
+    model.load_state_dict(weights, strict=False)
+    depth = 1 + max(int(name.split("layers.")[1].split(".")[0]) for name in weights if "language_model.layers." in name)
+    with torch.no_grad():
+        for layer in model.model.language_model.layers[depth:]:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class LanguageStage:
     matrix_rate: float = 0.02
     warmup: int = 60
     decay: float = 0.4
+    judge: bool = True  # also ask, at the end of each option of a lettered item, whether it is the right one
     letter_weight: float = 3.0  # the one token of a lettered answer against each word of other answers
 
 
@@ -61,6 +62,9 @@ class Recipe:
     spec: Spec
     vision: VisionStage
     stages: tuple[LanguageStage, ...]
+    turned: bool = True  # words start turned away from the features they name, so that none finds itself
+    centred: bool = True  # image features have the mean of all cells taken out
+    grown_from: str | None = None  # another recipe, whose finished model becomes the first layers of this one
     held_out: int = 500  # last images of the data: never trained on
     compiled: bool = True  # one compiled decoder layer at a time; the tests run eagerly
     digest: str = field(default="", compare=False)
