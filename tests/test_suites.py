@@ -78,7 +78,7 @@ def test_both_questions_of_a_pair_share_group_and_cell() -> None:
 def test_wrong_query_of_a_level_is_answered_by_no() -> None:
     for item in granularity.items(queries(), images()).iter_rows(named=True):
         assert item["options"][item["answer_index"]] == ("no" if item["polarity"] == "negative" else "yes")
-        assert item["prompt"] == "Can you see a cat?\nAnswer yes or no."
+        assert item["prompt"] == "Can you see a cat?"
         assert item["answering"] == "yes_no"
 
 

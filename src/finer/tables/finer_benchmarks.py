@@ -110,7 +110,7 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> tuple[str, ...]:
         f"Brackets: {shown.level} interval, percentile cluster bootstrap over images; where right or wrong pairs occur "
         f"in fewer than {RARE_IMAGES} images, Wilson's interval with an effective number of pairs.",
         "The intervals cover the sampling of images only, not the training of models or the making of questions.",
-        f"Answering: {shown.answering} (greedy); parser: {shown.parser}. {_unparsed(rows, shown)}",
+        f"{shown.how} {_unparsed(rows, shown)}",
     ]
     if rows["published"].is_not_null().any():
         notes.append(

@@ -45,6 +45,13 @@ class Shown:
         return self.parser if self.answering == "letter" else "sum"
 
     @property
+    def how(self) -> str:
+        """How answers were got and read, as a sentence for a footnote."""
+        if self.answering == "letter":
+            return f"Answering: letter (greedy); parser: {self.parser}."
+        return "Answering: likelihood (the option with the highest summed log-probability; a tie counts as unread)."
+
+    @property
     def level(self) -> str:
         """The confidence as readers know it: "95 %"."""
         return f"{100 * self.confidence:g} %"
