@@ -7,7 +7,7 @@ CORES ?= all
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: reproduce test lint format verify reference captions smoke bases docs clean
+.PHONY: reproduce test lint format verify reference captions smoke bases docs dag clean
 
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -50,6 +50,10 @@ bases: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python -m finer config-docs
+
+# The picture of the workflow in the README; needs Graphviz (dot, tred).
+dag: .venv/ready
+	$(BIN)/snakemake --configfile workflow/presets/smoke.yaml --config results=none --rulegraph dot | tred | dot -Tsvg -o docs/workflow.svg
 
 clean:
 	rm -rf results/micro results/smoke results/captions

@@ -118,7 +118,7 @@ def test_footnotes_name_the_interval_the_parser_and_what_is_not_covered(rows: pl
     notes = " ".join(benchmark_layout(rows, replace(SHOWN, parser="strict", confidence=0.9)).footnotes)
     for words in ("90 % interval", "bootstrap over images", "Wilson", "sampling of images only", "parser: strict"):
         assert words in notes
-    assert "letter" in notes and "% of Seer <micro> (tuned)" in notes
+    assert "letter" in notes and "% of Seer <micro> 1M (tuned)" in notes
 
 
 def test_a_model_without_estimates_is_an_error(found: pl.DataFrame) -> None:

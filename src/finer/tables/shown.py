@@ -37,7 +37,8 @@ class Shown:
     def title(self, subject: Subject) -> str:
         """Return the name of a model variant in a legend or a sentence."""
         model, variant = subject
-        return self.models[model].title if variant == BASE else f"{self.models[model].title} ({variant})"
+        title = f"{self.models[model].title} {self.models[model].size}".strip()
+        return title if variant == BASE else f"{title} ({variant})"
 
     @property
     def scorer(self) -> str:
