@@ -66,7 +66,8 @@ def test_fingerprint_changes_with_what_a_verb_runs_and_with_nothing_else(
 ) -> None:
     package = tmp_path / "finer"
     (package / "a").mkdir(parents=True)
-    (package / "cli.py").write_text(
+    (package / "cli").mkdir()
+    (package / "cli" / "verbs.py").write_text(
         "def one():\n    from finer.a.x import f\n    f()\n\n\ndef two():\n    from finer.b import g\n    g()\n"
     )
     (package / "a" / "__init__.py").write_text("")

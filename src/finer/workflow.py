@@ -33,10 +33,9 @@ def load(values: Mapping[str, Any]) -> Config:
 @cache
 def code(verb: str) -> str:
     """Return 12 hex digits over everything in the package that ``python -m finer <verb>`` may run."""
-    source = (PACKAGE / "cli.py").read_text(encoding="utf-8")
-    function = _verb(ast.parse(source), verb)
-    digest = hashlib.sha256((ast.get_source_segment(source, function) or "").encode())
-    for path in sorted(_files(_closure(_imports(function, "finer.cli")))):
+    text, imports = _verb(verb)
+    digest = hashlib.sha256(text.encode())
+    for path in sorted(_files(_closure(imports))):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -44,16 +43,18 @@ def code(verb: str) -> str:
 
 def modules(verb: str) -> frozenset[str]:
     """Return the package's modules that a verb may run."""
-    source = (PACKAGE / "cli.py").read_text(encoding="utf-8")
-    return _closure(_imports(_verb(ast.parse(source), verb), "finer.cli"))
+    return _closure(_verb(verb)[1])
 
 
-def _verb(tree: ast.Module, verb: str) -> ast.FunctionDef:
+def _verb(verb: str) -> tuple[str, frozenset[str]]:
+    """Return a verb's own source text and the modules that it imports."""
     name = verb.replace("-", "_")
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
-    raise KeyError(f"no verb '{verb}' in cli.py")
+    for path in sorted((PACKAGE / "cli").glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and node.name == name:
+                return ast.get_source_segment(source, node) or "", _imports(node, f"finer.cli.{path.stem}")
+    raise KeyError(f"no verb '{verb}'")
 
 
 def _imports(tree: ast.AST, module: str) -> frozenset[str]:

@@ -97,7 +97,7 @@ def train_base(
             "parameters": parameter_count(model), "data": f"instruct/{recipe.data}", "data_sha256": data.digest,
             "recipe_sha256": recipe.digest, "grown_from": recipe.grown_from, "cpu_seconds": round(progress.cpu_seconds),
             "wall_seconds_of_last_run": round(time.monotonic() - started),
-            "command": f"python -m finer train-base --model {recipe.name}", "torch": torch.__version__,
+            "command": "make bases", "torch": torch.__version__,
             "python": sys.version.split()[0], "held_out_images": recipe.held_out, "held_out": accuracy,
         }  # fmt: skip
         write_text(folder / "model_card.json", json.dumps(card, indent=1) + "\n")

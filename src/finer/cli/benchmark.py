@@ -1,0 +1,202 @@
+"""Verbs that turn raw files into paired questions."""
+
+from __future__ import annotations
+
+from finer.cli.verb import Arguments, settings, verb
+
+
+@verb("config", "benchmark", "annotations", "images", "out", "drops")
+def read_comprecap(a: Arguments) -> None:
+    """Read and check CompreCap's annotations and images."""
+    from finer.raw import comprecap
+    from finer.schemas import DROPS, IMAGES
+    from finer.store import write_table
+
+    values = settings(a.config)
+    raw = comprecap.read_comprecap(
+        a.annotations, a.images, a.benchmark, values["on_bad_item"], values["split"] or "all"
+    )
+    write_table(raw.drops, DROPS, a.drops)
+    write_table(raw.images, IMAGES, a.out)
+
+
+@verb("config", "benchmark", "descriptions", ("images", {"nargs": "?", "default": None}), "out", "captions", "drops")
+def read_docci(a: Arguments) -> None:
+    """Read and check DOCCI's captions and, where they are, images."""
+    from finer.raw import docci
+    from finer.schemas import CAPTIONS, DROPS, IMAGES
+    from finer.store import write_table
+
+    values = settings(a.config)
+    raw = docci.read_docci(a.descriptions, a.images, a.benchmark, values["split"], values["on_bad_item"])
+    write_table(raw.drops, DROPS, a.drops)
+    write_table(raw.captions, CAPTIONS, a.captions)
+    write_table(raw.images, IMAGES, a.out)
+
+
+@verb("config", "benchmark", "folder", ("images", {"nargs": "?", "default": None}), "out", "pairs", "drops")
+def import_interchange(a: Arguments) -> None:
+    """Read a released benchmark in the interchange form."""
+    from finer.queries import interchange
+    from finer.schemas import DROPS, IMAGES, PAIRS
+    from finer.store import write_table
+
+    values = settings(a.config)
+    raw = interchange.import_interchange(
+        a.folder, a.images, a.benchmark, values["on_bad_item"], values["split"] or "all"
+    )
+    write_table(raw.drops, DROPS, a.drops)
+    write_table(raw.pairs, PAIRS, a.pairs)
+    write_table(raw.images, IMAGES, a.out)
+
+
+@verb("config", "annotations", "images", "out", "drops")
+def scene_graphs_from_annotations(a: Arguments) -> None:
+    """Turn CompreCap's annotations into scene graphs."""
+    from finer.raw.comprecap import annotations_of
+    from finer.scenes.annotations import elements_of
+    from finer.schemas import DROPS, ELEMENTS, IMAGES
+    from finer.store import read_table, write_table
+
+    annotated = annotations_of(a.annotations, read_table(a.images, IMAGES))
+    elements, drops = elements_of(annotated, settings(a.config)["scene_graphs"]["parser"])
+    write_table(drops, DROPS, a.drops)
+    write_table(elements, ELEMENTS, a.out)
+
+
+@verb("config", "captions", "out", "drops")
+def scene_graphs_from_captions(a: Arguments) -> None:
+    """Turn captions into scene graphs."""
+    from finer.scenes.captions import extract
+    from finer.schemas import CAPTIONS, DROPS, ELEMENTS
+    from finer.store import read_table, write_table
+
+    elements, drops = extract(read_table(a.captions, CAPTIONS), settings(a.config)["scene_graphs"]["parser"])
+    write_table(drops, DROPS, a.drops)
+    write_table(elements, ELEMENTS, a.out)
+
+
+@verb("config", ("round", {"type": int}), "elements", "captions*", "earlier*", "checks*", "out", "drops")
+def propose(a: Arguments) -> None:
+    """Propose four negatives an element; in later rounds, for elements whose negatives failed."""
+    from finer.negatives import propose as proposing
+    from finer.negatives.settle import failed
+    from finer.schemas import CAPTIONS, DROPS, ELEMENTS, NEGATIVE_CHECKS, NEGATIVES
+    from finer.store import read_table, read_tables, write_table
+
+    negatives, drops = proposing.propose(
+        read_table(a.elements, ELEMENTS), read_tables(a.captions, CAPTIONS) if a.captions else None,
+        read_tables(a.earlier, NEGATIVES), a.round, settings(a.config)["seed"],
+        only=set(failed(read_tables(a.checks, NEGATIVE_CHECKS))) if a.round else None,
+    )  # fmt: skip
+    write_table(drops, DROPS, a.drops)
+    write_table(negatives, NEGATIVES, a.out)
+
+
+@verb("config", "load", "model", "elements", "negatives", "images", "code", "out", "run")
+def verify(a: Arguments) -> None:
+    """Let the verifier pick the true element among itself and its negatives."""
+    from finer.config import Evaluation, Negatives
+    from finer.mllm.registry import Checkpoint
+    from finer.negatives.verify import verify_files
+
+    values = settings(a.config)
+    verify_files(
+        a.elements, a.negatives, a.images, a.out, a.run, Checkpoint.read(a.model, a.load),
+        Negatives(**values["negatives"]), Evaluation(**values["evaluation"]), a.code,
+    )  # fmt: skip
+
+
+@verb("elements", "negatives", "checks", "images", "truth", "out")
+def calibrate(a: Arguments) -> None:
+    """Choose the verifier's entropy threshold on development scenes, whose truth is known."""
+    from finer.negatives import calibrate as calibrating
+    from finer.schemas import ELEMENTS, IMAGES, NEGATIVE_CHECKS, NEGATIVES
+    from finer.store import read_table, write_text
+    from finer.world.judge import judge_negatives
+    from finer.world.truth import read_truth
+
+    negatives = read_table(a.negatives, NEGATIVES)
+    truth = judge_negatives(
+        negatives, read_table(a.elements, ELEMENTS), read_table(a.images, IMAGES), read_truth(a.truth)
+    )
+    chosen = calibrating.calibrate(read_table(a.checks, NEGATIVE_CHECKS), negatives, truth)
+    print(f"negatives.entropy_threshold: {chosen.threshold}")
+    write_text(a.out, chosen.curve.write_csv())
+
+
+@verb("config", "benchmark", "negatives*", "checks*", "out", "out-checks", "drops")
+def settle(a: Arguments) -> None:
+    """Keep of each element the negatives of its last round."""
+    from finer.config import Negatives
+    from finer.negatives import settle as settling
+    from finer.schemas import DROPS, NEGATIVE_CHECKS, NEGATIVES
+    from finer.store import read_tables, write_table
+
+    negatives, checks, drops = settling.settle(
+        read_tables(a.negatives, NEGATIVES), read_tables(a.checks, NEGATIVE_CHECKS),
+        Negatives(**settings(a.config)["negatives"]), a.benchmark,
+    )  # fmt: skip
+    write_table(drops, DROPS, a.drops)
+    write_table(checks, NEGATIVE_CHECKS, a.out_checks)
+    write_table(negatives, NEGATIVES, a.out)
+
+
+@verb("config", "benchmark", "elements", "negatives", "checks", "out", "drops")
+def compose(a: Arguments) -> None:
+    """Compose pairs of multiple-choice questions."""
+    from finer.config import Range
+    from finer.queries import compose as composing
+    from finer.schemas import DROPS, ELEMENTS, NEGATIVE_CHECKS, NEGATIVES, PAIRS
+    from finer.store import read_table, write_table
+
+    values = settings(a.config)
+    made = composing.compose(
+        read_table(a.elements, ELEMENTS), read_table(a.negatives, NEGATIVES), read_table(a.checks, NEGATIVE_CHECKS),
+        a.benchmark, values["pairs"], {key: Range(**limits) for key, limits in values["entity_counts"].items()},
+        values["seed"],
+    )  # fmt: skip
+    write_table(made.drops, DROPS, a.drops)
+    write_table(made.pairs, PAIRS, a.out)
+
+
+@verb("config", "benchmark", "elements", "negatives", "checks", "out", "drops")
+def granularity(a: Arguments) -> None:
+    """Compose the yes/no queries of the seven levels of granularity."""
+    from finer.queries.granularity import granularity_queries
+    from finer.schemas import DROPS, ELEMENTS, GRANULARITY, NEGATIVE_CHECKS, NEGATIVES
+    from finer.store import read_table, write_table
+
+    values = settings(a.config)
+    made = granularity_queries(
+        read_table(a.elements, ELEMENTS), read_table(a.negatives, NEGATIVES), read_table(a.checks, NEGATIVE_CHECKS),
+        a.benchmark, values["granularity"], values["seed"],
+    )  # fmt: skip
+    write_table(made.drops, DROPS, a.drops)
+    write_table(made.queries, GRANULARITY, a.out)
+
+
+@verb("pairs", "images", "out")
+def export_interchange(a: Arguments) -> None:
+    """Write pairs in the interchange form, one CSV a setting."""
+    from finer.queries import interchange
+    from finer.schemas import IMAGES, PAIRS
+    from finer.store import read_table
+
+    interchange.export_interchange(read_table(a.pairs, PAIRS), read_table(a.images, IMAGES), a.out)
+
+
+@verb("benchmark", "elements", "negatives", "checks", "pairs", "images", "drops*", "markdown", "csv")
+def yields(a: Arguments) -> None:
+    """Summarise what each stage yielded and dropped."""
+    from finer.queries.summary import summarise
+    from finer.schemas import DROPS, ELEMENTS, IMAGES, NEGATIVE_CHECKS, NEGATIVES, PAIRS
+    from finer.store import read_table, read_tables, write_text
+
+    summary = summarise(
+        a.benchmark, read_table(a.images, IMAGES), read_table(a.elements, ELEMENTS),
+        read_table(a.negatives, NEGATIVES), read_table(a.checks, NEGATIVE_CHECKS), read_table(a.pairs, PAIRS),
+        read_tables(a.drops, DROPS),
+    )  # fmt: skip
+    write_text(a.csv, summary.numbers.write_csv())
+    write_text(a.markdown, summary.markdown)

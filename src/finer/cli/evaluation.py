@@ -1,0 +1,53 @@
+"""Verbs that ask models, read their answers and estimate."""
+
+from __future__ import annotations
+
+from finer.cli.verb import Arguments, settings, verb
+
+
+@verb("pairs", "images", "out")
+def items_finer(a: Arguments) -> None:
+    """Turn pairs into items of the FINER suite."""
+    from finer.suites import finer
+
+    finer.build(a.pairs, a.images, a.out)
+
+
+@verb("queries", "images", "out")
+def items_granularity(a: Arguments) -> None:
+    """Turn granularity queries into items."""
+    from finer.suites import granularity
+
+    granularity.build(a.queries, a.images, a.out)
+
+
+@verb("config", "load", "model", "code", "items*", "out*", "run")
+def answer(a: Arguments) -> None:
+    """Ask one model all questions of some item sets."""
+    from finer.config import Evaluation
+    from finer.mllm.answering import answer_items
+    from finer.mllm.registry import Checkpoint
+
+    evaluation = Evaluation(**settings(a.config)["evaluation"])
+    answer_items(a.items, a.out, a.run, Checkpoint.read(a.model, a.load), evaluation, a.code)
+
+
+@verb("items*", "responses*", "out")
+def verdicts(a: Arguments) -> None:
+    """Read the answers: right, wrong or unparsed."""
+    from finer.scoring.verdicts import score_responses
+
+    score_responses(a.items, a.responses, a.out)
+
+
+@verb("config", "items*", "verdicts*", "out")
+def estimates(a: Arguments) -> None:
+    """Estimate accuracies and shares with their intervals."""
+    from finer.stats.estimates import estimate
+
+    values = settings(a.config)
+    statistics = values["statistics"]
+    estimate(
+        a.items, a.verdicts, a.out, seed=values["seed"], resamples=statistics["resamples"],
+        confidence=statistics["confidence"],
+    )  # fmt: skip

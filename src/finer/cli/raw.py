@@ -1,0 +1,77 @@
+"""Verbs that make or fetch raw files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from finer.cli.verb import Arguments, settings, verb
+
+
+@verb("config", ("pool", {"choices": ["test", "dev"]}), "annotations", "truth")
+def world_comprecap(a: Arguments) -> None:
+    """Write scenes of the micro world in CompreCap's format."""
+    from finer.world.comprecap import write_comprecap
+
+    pool = {"test": "comprecap_test", "dev": "benchmark_dev"}[a.pool]
+    values = settings(a.config)
+    write_comprecap(values["seed"], pool, values["world"][pool], Path(a.annotations).parent, truth=a.truth)
+
+
+@verb("config", "descriptions", "truth")
+def world_docci(a: Arguments) -> None:
+    """Write scenes of the micro world in DOCCI's format."""
+    from finer.world.docci import write_docci
+
+    values = settings(a.config)
+    write_docci(values["seed"], "docci_test", values["world"]["docci_test"], Path(a.descriptions).parent, truth=a.truth)
+
+
+@verb("config", ("pool", {"choices": ["tuning", "tuning_dev"]}), "captions")
+def world_pixmo(a: Arguments) -> None:
+    """Write scenes of the micro world with long captions in PixMo-Cap's format."""
+    from finer.world.pixmo import write_pixmo
+
+    values = settings(a.config)
+    write_pixmo(values["seed"], a.pool, values["world"][a.pool], Path(a.captions).parent)
+
+
+@verb("config", ("pool", {"choices": ["base", "verifier"]}), "out", "manifest")
+def world_instruct(a: Arguments) -> None:
+    """Write instruction data for training the micro models."""
+    from finer.world.instruct import write_instruct
+
+    values = settings(a.config)
+    share = values["world"]["negative_share" if a.pool == "base" else "verifier_negative_share"]
+    write_instruct(values["seed"], a.pool, values["world"][a.pool], a.out, share, manifest=a.manifest)
+
+
+@verb("manifests*", "out")
+def world_check(a: Arguments) -> None:
+    """Check that no scene is in two pools."""
+    from finer.world.pools import check_manifests
+
+    check_manifests(a.manifests, a.out)
+
+
+@verb("repo", "annotations", "images")
+def retrieve_comprecap(a: Arguments) -> None:
+    """Fetch CompreCap from its hub repository."""
+    from finer.raw import retrieve
+
+    retrieve.retrieve_comprecap(a.repo, a.annotations, a.images)
+
+
+@verb("source", "descriptions", "images")
+def retrieve_docci(a: Arguments) -> None:
+    """Fetch DOCCI's descriptions and images."""
+    from finer.raw import retrieve
+
+    retrieve.retrieve_docci(a.source, a.descriptions, a.images)
+
+
+@verb("repo", "revision", "out")
+def retrieve_model(a: Arguments) -> None:
+    """Fetch a checkpoint from a hub at a given revision."""
+    from finer.raw import retrieve
+
+    retrieve.retrieve_model(a.repo, a.revision, a.out)

@@ -1,0 +1,68 @@
+"""Verbs that write tables, figures, the catalogue and the docs."""
+
+from __future__ import annotations
+
+from finer.cli.verb import Arguments, settings, verb
+
+
+@verb("config", "estimates*", "out*")
+def table_finer_benchmarks(a: Arguments) -> None:
+    """Write the FINER table as Markdown, CSV, LaTeX and HTML."""
+    from finer.tables.finer_benchmarks import write_finer_benchmarks
+    from finer.tables.shown import shown
+
+    write_finer_benchmarks(a.estimates, a.out, shown(settings(a.config)))
+
+
+@verb("config", "estimates*", "out*")
+def figure_granularity(a: Arguments) -> None:
+    """Draw the seven levels of granularity."""
+    from finer.tables.figures import write_granularity
+    from finer.tables.shown import shown
+
+    write_granularity(a.estimates, a.out, shown(settings(a.config)))
+
+
+@verb("config", "estimates*", "out*")
+def figure_entity_count(a: Arguments) -> None:
+    """Draw paired accuracy against entity count."""
+    from finer.tables.figures import write_entity_count
+    from finer.tables.shown import shown
+
+    write_entity_count(a.estimates, a.out, shown(settings(a.config)))
+
+
+@verb("files*", "out")
+def catalogue(a: Arguments) -> None:
+    """Write the DuckDB catalogue of views on the tables."""
+    from finer.tables.catalogue import write_catalogue
+
+    write_catalogue(a.files, a.out)
+
+
+@verb("new", "reference")
+def verify_tables(a: Arguments) -> int:
+    """Compare tables with a committed reference, cell by cell."""
+    from finer.tables.verify import verify as compare
+
+    compared = compare(a.new, a.reference)
+    print(compared)
+    return 0 if compared.ok else 1
+
+
+@verb("results", "out")
+def reference(a: Arguments) -> None:
+    """Copy a run's tables and figures to where `verify-tables` finds them."""
+    from finer.tables.reference import renew
+
+    renew(a.results, a.out)
+
+
+@verb("docs?", "schema?")
+def config_docs(a: Arguments) -> None:
+    """Write the configuration's page of the docs and its JSON schema."""
+    from finer.configdocs import json_schema, markdown
+    from finer.store import write_text
+
+    write_text(a.docs or "docs/configuration.md", markdown())
+    write_text(a.schema or "workflow/config.schema.json", json_schema())
