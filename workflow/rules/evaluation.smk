@@ -1,5 +1,9 @@
 # Items -> responses -> verdicts -> estimates. Answering is apart from scoring: scoring again costs seconds.
-SUITES = {"finer": CFG.tests, "granularity": CFG.graphs()}
+SUITES = {"finer": CFG.tests}
+if (
+    CFG.graphs()
+):  # an imported benchmark has no scene graphs to make granularity queries from
+    SUITES["granularity"] = CFG.graphs()
 
 
 rule items_finer:

@@ -1,11 +1,9 @@
 # Estimates -> tables, figures and the catalogue.
 FORMATS = ("md", "csv", "tex", "html")
 TABLES = [f"{OUT}/tables/finer_benchmarks.{kind}" for kind in FORMATS]
-FIGURES = [
-    f"{OUT}/figures/{name}.{kind}"
-    for name in ("granularity", "entity_count")
-    for kind in ("svg", "png")
-]
+# Both figures need what an imported benchmark does not carry: scene graphs, and how many entities a query names.
+DRAWN = ("granularity", "entity_count") if CFG.graphs() else ()
+FIGURES = [f"{OUT}/figures/{name}.{kind}" for name in DRAWN for kind in ("svg", "png")]
 
 
 rule finer_benchmarks:
