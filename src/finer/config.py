@@ -115,6 +115,9 @@ class Model(Section):
         "the model's name",
     )
     recipe: Name | None = Field(None, description="micro models: training recipe; the weights are pinned or trained")
+    grown_from: Name | None = Field(
+        None, description="micro models: the model whose trained weights this one starts from, so it is made first"
+    )
     repo: str | None = Field(None, description="hub repository to retrieve the checkpoint from")
     revision: str | None = Field(None, description="commit, tag or branch of the repository")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -280,6 +283,7 @@ class Config(Section):
                     "path": self.resolve(entry.path, name),
                     "instruct": f"{self.root}/raw/instruct/{_POOLS[entry.role]}.parquet",
                     "recipe": entry.recipe or "",
+                    "grown_from": f"{self.root}/models/{entry.grown_from}" if entry.grown_from else [],
                     "repo": entry.repo or "",
                     "revision": entry.revision or "",
                     "load": _compact(

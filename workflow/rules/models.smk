@@ -25,7 +25,8 @@ else:
 
     rule base_train:
         input:
-            lookup("models/{model}/instruct", within=PLAN),
+            instruct=lookup("models/{model}/instruct", within=PLAN),
+            grown_from=lookup("models/{model}/grown_from", within=PLAN),
         output:
             directory(f"{OUT}/models/{{model}}"),
         log:
@@ -44,7 +45,7 @@ else:
             recipe=lookup("models/{model}/recipe", within=PLAN),
             checkpoints=f"{OUT}/training/{{model}}",
         shell:
-            "python -m finer base-train --recipe {params.recipe} --instruct {input} --out {output}"
+            "python -m finer base-train --recipe {params.recipe} --instruct {input.instruct} --out {output}"
             " --checkpoints {params.checkpoints} 2> >(tee {log} >&2)"
 
 
