@@ -7,7 +7,7 @@ CORES ?= all
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: reproduce test lint format verify reference captions smoke bases docs dag clean
+.PHONY: reproduce test lint format verify reference captions smoke bases pin docs dag clean
 
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -44,9 +44,14 @@ captions: .venv/ready
 smoke: .venv/ready
 	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/smoke.yaml
 
-# Train the micro base models anew from the micro world, and pin what came out.
+# Train the micro models anew from the micro world (hours); `make pin` then makes them the pinned ones.
 bases: .venv/ready
 	$(BIN)/snakemake --cores $(CORES) --config micro='{base_weights: train}' bases
+
+pin: .venv/ready
+	for model in results/micro/models/*; do \
+	  $(BIN)/python -m finer base-pin --trained $$model --pinned workflow/resources/bases/$$(basename $$model); \
+	done
 
 docs: .venv/ready
 	$(BIN)/python -m finer config-docs
