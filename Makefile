@@ -39,14 +39,14 @@ reference: .venv/ready
 # Questions from your own captions in DOCCI's format: make captions CAPTIONS=FILE
 captions: .venv/ready
 	@test -n "$(CAPTIONS)" || { echo "usage: make captions CAPTIONS=FILE (JSON lines in DOCCI's format)" >&2; exit 1; }
-	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/captions.yaml --config captions="$(CAPTIONS)" captions
+	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/captions.yaml --config captions="$(CAPTIONS)" -- captions
 
 smoke: .venv/ready
 	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/smoke.yaml
 
 # Train the micro models anew from the micro world (hours); `make pin` then makes them the pinned ones.
 bases: .venv/ready
-	$(BIN)/snakemake --cores $(CORES) --config micro='{base_weights: train}' bases
+	$(BIN)/snakemake --cores $(CORES) --config micro='{base_weights: train}' -- bases
 
 pin: .venv/ready
 	for model in results/micro/models/*; do \
