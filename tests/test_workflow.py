@@ -112,3 +112,35 @@ def test_wrong_configuration_stops_the_workflow_without_a_traceback() -> None:
     assert done.returncode == 1
     assert "'gpt' is not a model" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+CAPTIONS = "tests/data/captions/docci_descriptions.jsonlines"
+
+
+def test_the_captions_command_of_the_makefile_plans_the_interchange_files() -> None:
+    made = subprocess.run(
+        ["make", "--dry-run", "--old-file=.venv/ready", "captions", f"CAPTIONS={CAPTIONS}"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()[-1]  # fmt: skip
+    arguments = made.split("snakemake ", 1)[1].replace('"', "").split()
+    done = snakemake("-n", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "export_interchange" in done.stdout
+
+
+def test_captions_alone_become_questions_with_a_summary(tmp_path: Path) -> None:
+    overlay = ("--configfile", "workflow/presets/captions.yaml", "--config", f"captions={CAPTIONS}")
+    done = snakemake("--cores", "1", *overlay, f"results={tmp_path}", "--", "captions")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for setting in ("multi_obj", "multi_attr", "multi_rel", "wh"):
+        lines = (tmp_path / f"captions/interchange/captions/{setting}.csv").read_text().splitlines()
+        assert lines[0] == "image,qtype,question,choice1,choice2,choice3,choice4,choice5,gt_index"
+        assert len(lines) > 10 and len(lines) % 2 == 1
+    summary = (tmp_path / "captions/tables/yields.captions.md").read_text()
+    assert "skipped" in summary and "ambiguous_object" in summary
+
+
+def test_paper_preset_plans_everything() -> None:
+    done = snakemake("-n", "--configfile", "workflow/presets/paper.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "retrieve_model" in done.stdout
