@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from finer.errors import InputError
 from finer.keys import generator
-from finer.world.catalogue import COLORS, CONTAINERS, FIGURES, KINDS, PATTERNS, SUPPORTS
+from finer.world.catalogue import COLORS, CONTAINERS, FIGURES, KINDS, PATTERNS, SUPPORTS, WORLD
 from finer.world.pools import POOLS, check_disjoint, check_manifests, draw_pool, pool_range, write_manifest
 from finer.world.scenes import CONVERSE, INSIDE, ON_TOP, Scene, draw_scene
 
@@ -61,19 +61,26 @@ def test_hash_ignores_order_and_pixels_but_not_facts(scenes: list[Scene]) -> Non
     assert Scene(other, scene.grey, scene.noise).graph_hash != scene.graph_hash
 
 
-def test_every_value_and_relation_occurs_unevenly(scenes: list[Scene]) -> None:
+def test_every_value_and_relation_occurs_and_none_can_be_told_from_another(scenes: list[Scene]) -> None:
     kinds = Counter(thing.kind for scene in scenes for thing in scene.things)
     assert set(kinds) == set(KINDS) and len(FIGURES) >= 16 and len(COLORS) == 8 and len(PATTERNS) == 4
+    assert max(kinds.values()) < 1.5 * min(kinds.values())
     names = Counter(name for scene in scenes for name in scene.relations.values())
     assert set(names) == {"left", "right", "above", "below", INSIDE, ON_TOP}
     hearts = Counter(thing.color for scene in scenes for thing in scene.things if thing.kind == "heart")
-    assert hearts["red"] > 2 * hearts["green"] > 0
-    rows = Counter((thing.kind, thing.row) for scene in scenes for thing in scene.things)
-    assert rows["moon", 0] > 2 * rows["moon", 3] > 0 and rows["boat", 3] > 2 * rows["boat", 0] > 0
+    assert set(hearts) == set(COLORS) and max(hearts.values()) < 0.25 * hearts.total()
     seas = [scene for scene in scenes if "boat" in scene.counts]
     with_boat = sum("fish" in scene.counts for scene in seas) / len(seas)
     without = sum("fish" in scene.counts for scene in scenes if "boat" not in scene.counts) / (len(scenes) - len(seas))
-    assert with_boat > 1.15 * without
+    assert with_boat < 1.5 * without
+
+
+def test_no_weight_of_the_world_exceeds_another_by_more_than_a_half() -> None:
+    assert set(WORLD["kinds"].values()) == {1.0} and WORLD["theme_boost"] <= 2.0
+    boosts = [value for name in ("color", "pattern", "size") for kind in WORLD[f"{name}_boosts"].values()
+              for value in kind.values()]  # fmt: skip
+    rows = [weight for weights in WORLD["row_boosts"].values() for weight in weights]
+    assert all(1.0 <= weight <= 1.5 for weight in [*boosts, *rows])
 
 
 def test_about_an_eighth_of_scenes_hold_twins(scenes: list[Scene]) -> None:
