@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from finer.errors import InputError
 from finer.mllm import prefix
-from finer.mllm.engine import Answer, Query, TransformersEngine
+from finer.mllm.engine import Answer, Query, TransformersEngine, _first_words
 from tiny_models import FAMILIES, multiple_choice, phrase, save_images, save_tiny
 
 TOLERANCE = 1e-4
@@ -98,16 +99,93 @@ def test_parity_notices_qwen_positions_counted_in_tokens(
     assert largest_difference(engine(folder, "qwen2_5_vl").answer(queries, 3), plain("qwen2_5_vl")) > 10 * TOLERANCE
 
 
+OPTIONS = ["Yes, I can see a red ball.", "No, but I can see a blue box with a star.", "No, but I can see a cup.", "no"]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_likelihood_of_options_is_the_same_on_both_paths(folder: Path, queries: list[Query], family: str) -> None:
-    some = [queries[0], queries[13], queries[-1]]
-    options = [["a red ball", "a blue box with a star", "no"]] * len(some)
-    fast = engine(folder, family).score_continuations(some, options)
+@pytest.mark.parametrize("batch_tokens", [256, 700])
+def test_likelihood_of_options_is_the_same_on_both_paths(
+    folder: Path, queries: list[Query], family: str, batch_tokens: int
+) -> None:
+    some = [queries[0], queries[13], queries[4], queries[-1]]  # two about one image, another kind, one without image
+    options = [OPTIONS, OPTIONS[:2], OPTIONS[::-1], OPTIONS]
+    fast = engine(folder, family, batch_tokens=batch_tokens).score_continuations(some, options)
     slow = engine(folder, family, prefix_reuse=False).score_continuations(some, options)
+    assert [score.key for score in fast] == [query.key for query in some]
     for one, other in zip(fast, slow, strict=True):
         assert one.sums == pytest.approx(other.sums, abs=TOLERANCE)
         assert one.means == pytest.approx(other.means, abs=TOLERANCE)
-        assert all(total < mean < 0 for total, mean in zip(one.sums, one.means, strict=True))
+        assert one.firsts == pytest.approx(other.firsts, abs=TOLERANCE)
+        assert all(total <= mean < 0 for total, mean in zip(one.sums, one.means, strict=True))
+        assert all(total <= first < 0 for total, first in zip(one.sums, one.firsts, strict=True))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("prefix_reuse", [True, False])
+def test_options_that_share_a_first_word_share_its_likelihood_exactly(
+    folder: Path, queries: list[Query], family: str, prefix_reuse: bool
+) -> None:
+    for score in engine(folder, family, prefix_reuse=prefix_reuse).score_continuations(queries[:3], [OPTIONS] * 3):
+        yes, box, cup, no = score.firsts
+        assert box == cup and len({yes, box, no}) == 3
+
+
+def test_likelihood_of_a_first_word_of_one_token_is_that_token_s(folder: Path, queries: list[Query]) -> None:
+    asked = engine(folder, "internvl")
+    yes_no = [Query("q", queries[0].image, queries[0].prompt, ("Yes", "No"))]
+    firsts = asked.score_continuations(yes_no, [OPTIONS[:2]])[0].firsts
+    assert firsts == pytest.approx(asked.answer(yes_no, 1)[0].logprobs, abs=TOLERANCE)
+
+
+def test_options_of_a_question_do_not_disturb_each_other(folder: Path, queries: list[Query]) -> None:
+    asked = engine(folder, "qwen2_5_vl")
+    together = asked.score_continuations(queries[:1], [OPTIONS])[0]
+    alone = [asked.score_continuations(queries[:1], [[option]])[0] for option in OPTIONS]
+    assert together.sums == pytest.approx([score.sums[0] for score in alone], abs=TOLERANCE)
+
+
+class Phrases:
+    """A tokenizer whose tokens are given texts: pieces of words, words or phrases."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(self.texts[token] for token in ids)
+
+
+@pytest.mark.parametrize(
+    ("option", "texts", "count"),
+    [
+        ("No, but", ("No", ",", " but"), 1),
+        ("No, but", ("N", "o", ", but"), 2),
+        ("No, but", ("N", "o, but"), 2),
+        ("No, but", (" No, but",), 1),
+        ("“No”, but", ("“", "No", "”, but"), 2),
+        ("Nothing", ("No", "thing", "."), 2),
+        ("Noël", ("No\ufffd", "\ufffdl", "."), 3),  # never whole in the pieces: all tokens
+    ],
+)
+def test_a_first_word_takes_the_fewest_tokens_that_cover_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, option: str, texts: tuple[str, ...], count: int
+) -> None:
+    dialogue = engine(folder, "internvl").dialogue
+    monkeypatch.setattr(dialogue, "tokenizer", Phrases(*texts))
+    assert dialogue.covering(option, range(len(texts))) == count
+
+
+def test_a_first_word_that_begins_longer_tokens_has_their_common_chance() -> None:
+    """Tokens "No, but I can see a" and "No, but I can see an" exclude each other: either says "No"."""
+    options, ids = ["No, a", "No, an", "No, a", "Yes, a"], [(1, 5), (2, 5), (1, 6), (3, 5)]
+    values = [[math.log(0.2), -1.0], [math.log(0.3), -1.0], [math.log(0.2), -1.0], [math.log(0.1), -1.0]]
+    firsts = _first_words(options, ids, [1] * 4, values)
+    assert firsts[0] == firsts[1] == firsts[2] == pytest.approx(math.log(0.5))
+    assert firsts[3] == math.log(0.1)  # exactly: nothing to add up
+
+
+def test_chunks_hold_what_fits_and_at_least_one() -> None:
+    assert list(prefix.chunks([3, 3, 3, 9, 1], 6)) == [[0, 1], [2], [3], [4]]
+    assert list(prefix.chunks([], 6)) == []
 
 
 def test_likelihood_of_a_letter_is_its_log_probability_as_next_token(folder: Path, queries: list[Query]) -> None:

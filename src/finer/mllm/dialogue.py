@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from finer.errors import InputError
+from finer.firstwords import opening
 
 _SENTINEL = "Zq7"  # stands for an answer when the template is analysed; no template contains it
 
@@ -53,19 +54,28 @@ class Dialogue:
         """Return an answer as it stands after the cue."""
         return self._joiner + answer
 
-    def answer_ids(self, answer: str) -> tuple[int, ...]:
-        """Return the tokens of an answer, without the end of the turn.
+    def answers_ids(self, answers: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return the tokens of answers, without the end of the turn.
 
         Raises:
-            InputError: the answer has no tokens or merges with the cue, so it has no tokens of its own.
+            InputError: an answer has no tokens or merges with the cue, so it has no tokens of its own.
         """
-        cue, full = self.ids([self._cue, self._cue + self.answer_text(answer)])
-        if full[: len(cue)] != cue or len(full) == len(cue):
-            raise InputError(
-                f"the tokenizer of this {self.family} model joins an answer with its cue", found=answer,
-                expected="an answer with tokens of its own",
-            )  # fmt: skip
-        return tuple(full[len(cue) :])
+        cue, *full = self.ids([self._cue, *(self._cue + self.answer_text(answer) for answer in answers)])
+        for answer, ids in zip(answers, full, strict=True):
+            if ids[: len(cue)] != cue or len(ids) == len(cue):
+                raise InputError(
+                    f"the tokenizer of this {self.family} model joins an answer with its cue", found=answer,
+                    expected="an answer with tokens of its own",
+                )  # fmt: skip
+        return [tuple(ids[len(cue) :]) for ids in full]
+
+    def covering(self, answer: str, ids: Sequence[int]) -> int:
+        """Return how many of an answer's tokens its first word needs; the last of them may reach beyond the word."""
+        wanted = opening(answer)
+        for count in range(1, len(ids)):
+            if self.tokenizer.decode(list(ids[:count])).lstrip().startswith(wanted.lstrip()):
+                return count
+        return len(ids)
 
     def label_ids(self, labels: Sequence[str]) -> tuple[int, ...]:
         """Return the first token of each label.
@@ -73,7 +83,7 @@ class Dialogue:
         Raises:
             InputError: two labels begin with the same token, so one token cannot tell them apart.
         """
-        firsts = tuple(self.answer_ids(label)[0] for label in labels)
+        firsts = tuple(ids[0] for ids in self.answers_ids(labels))
         if len(set(firsts)) != len(firsts):
             raise InputError(
                 f"labels begin with the same token in this {self.family} model", found=tuple(labels),

@@ -1,4 +1,4 @@
-"""Asking an MLLM: greedy text, the log-probability of labels as first token, the likelihood of options.
+"""Asking an MLLM: greedy text, the log-probability of labels as first token, that of options and of their first words.
 
 Two paths give the same answers: the fast one computes image and shared prompt once for all questions of
 an image (prefix.py), the plain one asks question by question through ``generate`` and is the reference.
@@ -7,6 +7,7 @@ Greedy means the likeliest token, whatever sampling or penalties a checkpoint's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from finer.errors import InputError
+from finer.firstwords import first_word
 from finer.mllm import families, prefix
 from finer.mllm.dialogue import Dialogue
 from finer.mllm.prefix import Row, Suffixes
@@ -47,11 +49,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Scores:
-    """Natural log-probabilities of whole options as the answer: sums over their tokens, and means a token."""
+    """Natural log-probabilities of options as the answer: sums over their tokens, means a token, their first words'."""
 
     key: str
     sums: tuple[float, ...]
     means: tuple[float, ...]
+    firsts: tuple[float, ...]  # one value a distinct first word
 
 
 class Engine(Protocol):
@@ -63,7 +66,7 @@ class Engine(Protocol):
         """Return one answer a query, in their order."""
 
     def score_continuations(self, queries: Sequence[Query], options: Sequence[Sequence[str]]) -> list[Scores]:
-        """Return, for each query, the likelihood of each of its options as the answer."""
+        """Return, for each query, the likelihood of each of its options, and of their first words, as the answer."""
 
 
 def open_image(path: Path) -> Image.Image:
@@ -153,7 +156,7 @@ class TransformersEngine:
                 logits, tokens = self._generate(query, max_new_tokens)
                 yield [place], logits, [tokens]
             return
-        for places, _, suffixes in self._suffixes(queries, [()] * len(queries)):
+        for places, suffixes in self._suffixes(queries):
             logits = suffixes.last_logits()
             steps = [logits.argmax(-1)]
             ended = self._is_end(steps[0])
@@ -162,32 +165,27 @@ class TransformersEngine:
                 ended |= self._is_end(steps[-1])
             yield places, logits, torch.stack(steps, 1).tolist()
 
-    def _suffixes(
-        self, queries: Sequence[Query], answers: Sequence[tuple[int, ...]], owners: Sequence[int] | None = None
-    ) -> Iterator[tuple[list[int], list[Row], Suffixes]]:
-        """Run query ``owners[i]`` followed by the tokens ``answers[i]``, in batches: places, rows, hidden states."""
-        owners = list(range(len(queries))) if owners is None else owners
-        groups = self._groups(queries, answers, owners)
-        for groups_of_wave in prefix.waves(groups, self.batch_tokens):
-            wave = self._runner.open(groups_of_wave)
+    def _suffixes(self, queries: Sequence[Query]) -> Iterator[tuple[list[int], Suffixes]]:
+        """Run the queries in batches: their places and their hidden states."""
+        for groups in prefix.waves(self._groups(queries), self.batch_tokens):
+            wave = self._runner.open(groups)
             for batch in prefix.batches(wave, self.batch_tokens):
-                rows = [wave.rows[place] for place in batch]
-                yield [row.index for row in rows], rows, self._runner.run(wave, batch)
+                yield [wave.rows[place].index for place in batch], self._runner.run(wave, batch)
 
-    def _groups(
-        self, queries: Sequence[Query], answers: Sequence[tuple[int, ...]], owners: Sequence[int]
-    ) -> Iterator[prefix.Group]:
+    def _groups(self, queries: Sequence[Query]) -> Iterator[prefix.Group]:
+        if not queries:
+            return
         texts = [self.dialogue.text(query.prompt, query.image is not None) for query in queries]
         ids = self.dialogue.ids(texts)
         by_image: dict[Path | None, list[int]] = {}
-        for place, owner in enumerate(owners):
-            by_image.setdefault(queries[owner].image, []).append(place)
+        for place, query in enumerate(queries):
+            by_image.setdefault(query.image, []).append(place)
         for image, places in by_image.items():
-            rows = [Row(place, (*ids[owners[place]], *answers[place]), len(answers[place])) for place in places]
+            rows = [Row(place, tuple(ids[place])) for place in places]
             if image is None:
                 yield prefix.text_group(rows)
             else:
-                yield prefix.image_group(self.dialogue, open_image(image), texts[owners[places[0]]], rows)
+                yield prefix.image_group(self.dialogue, open_image(image), texts[places[0]], rows)
 
     def _generate(self, query: Query, max_new_tokens: int) -> tuple[Tensor, list[int]]:
         inputs = self._inputs(query)
@@ -217,44 +215,88 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def score_continuations(self, queries: Sequence[Query], options: Sequence[Sequence[str]]) -> list[Scores]:
-        """Return, for each query, sums and per-token means of the log-probabilities of its options as the answer.
+        """Return, for each query, the log-probabilities of its options as the answer and of their first words.
 
         Only the option's own tokens count, not the end of the turn.
         """
-        if not queries:
-            return []
-        answers = [self.dialogue.answer_ids(option) for some in options for option in some]
-        owners = [place for place, some in enumerate(options) for _ in some]
-        sums = [0.0] * len(answers)
-        if self.prefix_reuse:
-            for places, rows, suffixes in self._suffixes(queries, answers, owners):
-                for place, value in zip(places, _answer_sums(rows, suffixes), strict=True):
-                    sums[place] = value
-        else:
-            flat = [option for some in options for option in some]
-            sums = [self._plain_sum(queries[owners[i]], flat[i], len(answers[i])) for i in range(len(flat))]
+        answers = [self.dialogue.answers_ids(some) for some in options]
+        values = self._token_logprobs(queries, options, answers)
         result = []
-        for place, query in enumerate(queries):
-            own = [i for i, owner in enumerate(owners) if owner == place]
-            means = tuple(sums[i] / len(answers[i]) for i in own)
-            result.append(Scores(query.key, tuple(sums[i] for i in own), means))
+        for query, some, ids, found in zip(queries, options, answers, values, strict=True):
+            covering = [self.dialogue.covering(text, one) for text, one in zip(some, ids, strict=True)]
+            sums = tuple(math.fsum(one) for one in found)
+            means = tuple(total / len(one) for total, one in zip(sums, ids, strict=True))
+            result.append(Scores(query.key, sums, means, _first_words(some, ids, covering, found)))
         return result
 
-    def _plain_sum(self, query: Query, option: str, tokens: int) -> float:
+    def _token_logprobs(
+        self, queries: Sequence[Query], options: Sequence[Sequence[str]], answers: Sequence[Sequence[tuple[int, ...]]]
+    ) -> list[list[list[float]]]:
+        """Return the log-probability of every token ``answers[q][o][t]`` after what stands before it."""
+        if not self.prefix_reuse:
+            return [
+                [self._plain_logprobs(query, text, len(ids)) for text, ids in zip(some, tokens, strict=True)]
+                for query, some, tokens in zip(queries, options, answers, strict=True)
+            ]
+        values: dict[int, list[list[float]]] = {}
+        for places, suffixes in self._suffixes(queries):
+            # Every answer of a question begins after the same hidden state, so equal first tokens get equal values.
+            first = suffixes.last_logits().log_softmax(-1)
+            tokens = [_copied(answers[place], suffixes.mask.shape[1]) for place in places]
+            for chunk in prefix.chunks(tokens, self.batch_tokens):
+                rows = [(row, ids) for row in chunk for ids in answers[places[row]]]
+                later = iter(self._later_logprobs(suffixes, rows))
+                for row in chunk:
+                    values[places[row]] = [[float(first[row, ids[0]]), *next(later)] for ids in answers[places[row]]]
+        return [values[place] for place in range(len(queries))]
+
+    def _later_logprobs(self, suffixes: Suffixes, rows: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[float]]:
+        """Return, for answers to rows of a batch, the log-probabilities of all their tokens but the first."""
+        counts = torch.tensor([len(ids) - 1 for _, ids in rows])
+        if int(counts.max()) == 0:
+            return [[] for _ in rows]
+        branch = self._runner.branch(suffixes, torch.tensor([row for row, _ in rows]), [ids[:-1] for _, ids in rows])
+        row = torch.repeat_interleave(torch.arange(len(rows)), counts)
+        place = torch.cat([torch.arange(int(count)) for count in counts])
+        targets = torch.tensor([token for _, ids in rows for token in ids[1:]])
+        picked = branch.logits(row, place).log_softmax(-1).gather(1, targets[:, None])[:, 0]
+        return [part.tolist() for part in torch.split(picked, counts.tolist())]
+
+    def _plain_logprobs(self, query: Query, option: str, tokens: int) -> list[float]:
         inputs = self._inputs(query, option)
         if self._runner.qwen:
             self.model.model.rope_deltas = None
         logprobs = self.model(**inputs).logits[0, -tokens - 1 : -1].float().cpu().log_softmax(-1)
-        return float(logprobs.gather(1, inputs["input_ids"][0, -tokens:, None].cpu()).sum())
+        found: list[float] = logprobs.gather(1, inputs["input_ids"][0, -tokens:, None].cpu())[:, 0].tolist()
+        return found
 
 
-def _answer_sums(rows: Sequence[Row], suffixes: Suffixes) -> list[float]:
-    """Return for each row the summed log-probability of its answer tokens."""
-    counts = torch.tensor([row.answer_tokens for row in rows])
-    row = torch.repeat_interleave(torch.arange(len(rows)), counts)
-    step = torch.cat([torch.arange(int(count)) for count in counts])
-    # The state at one token predicts the next: the last `count` tokens are predicted from one place earlier.
-    place = suffixes.lengths[row] - counts[row] - 1 + step
-    targets = torch.tensor([token for item in rows for token in item.ids[len(item.ids) - item.answer_tokens :]])
-    picked = suffixes.logits(row, place).log_softmax(-1).gather(1, targets[:, None])[:, 0].double()
-    return torch.zeros(len(rows), dtype=torch.double).index_add_(0, row, picked).tolist()
+def _copied(answers: Sequence[tuple[int, ...]], before: int) -> int:
+    """Return how many tokens a question's answers take when each stands after a copy of what is before it."""
+    return len(answers) * (before + max(map(len, answers)))
+
+
+def _first_words(
+    options: Sequence[str],
+    ids: Sequence[tuple[int, ...]],
+    covering: Sequence[int],
+    values: Sequence[Sequence[float]],
+) -> tuple[float, ...]:
+    """Return the log-probability of each option's first word: exactly one value a word, whatever the option.
+
+    A word's chance is that of the tokens that cover it. Where tokens are longer than words, options may begin with
+    the same word by different tokens: these exclude each other, so their chances add up.
+    """
+    ways: dict[str, dict[tuple[int, ...], float]] = {}
+    for option, tokens, count, found in zip(options, ids, covering, values, strict=True):
+        ways.setdefault(first_word(option), {}).setdefault(tokens[:count], math.fsum(found[:count]))
+    words = {word: _log_sum(list(some.values())) for word, some in ways.items()}
+    return tuple(words[first_word(option)] for option in options)
+
+
+def _log_sum(values: Sequence[float]) -> float:
+    """Return log(sum(exp(values))), exactly the value itself if there is but one."""
+    top = max(values)
+    if len(values) == 1 or top == -math.inf:
+        return top
+    return top + math.log(math.fsum(math.exp(value - top) for value in values))

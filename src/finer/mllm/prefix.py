@@ -3,7 +3,8 @@
 Tokens are shared where the *whole* token sequences agree, never by cutting text, so a shared prefix
 followed by a question's suffix is the full sequence by construction. Images of one sequence length form
 a wave: one forward pass over their prefixes, then the suffixes of all their questions, right-padded,
-sorted by length, on copies of the prefix's keys and values.
+sorted by length, on copies of the prefix's keys and values. The answers that are scored for one question
+branch off copies of the question's keys and values in the same way.
 """
 
 from __future__ import annotations
@@ -24,11 +25,10 @@ _PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids")  # processor o
 
 @dataclass(frozen=True)
 class Row:
-    """One sequence to run: its position in the caller's list, its tokens, how many of the last are an answer."""
+    """One sequence to run: its position in the caller's list and its tokens."""
 
     index: int
     ids: tuple[int, ...]
-    answer_tokens: int = 0
 
 
 @dataclass
@@ -91,7 +91,7 @@ def image_group(dialogue: Dialogue, image: object, text: str, rows: Sequence[Row
         spot = _placeholder(row.ids, processor.image_token_id, family)
         if list(row.ids[:spot]) != plain[:place]:
             raise InputError(f"prompts of this {family} model differ before the image", found=text)
-        expanded.append(Row(row.index, (*row.ids[:spot], *block, *row.ids[spot + 1 :]), row.answer_tokens))
+        expanded.append(Row(row.index, (*row.ids[:spot], *block, *row.ids[spot + 1 :])))
     return Group(
         expanded, place + len(block), {name: value for name, value in encoded.items() if name not in _PER_TOKEN},
         encoded.get("mm_token_type_ids"),
@@ -125,6 +125,20 @@ def waves(groups: Iterable[Group], tokens: int) -> Iterator[list[Group]]:
     yield from waiting.values()
 
 
+def chunks(tokens: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Yield runs of positions whose ``tokens`` add up to at most ``limit``; at least one position a run."""
+    run: list[int] = []
+    filled = 0
+    for place, count in enumerate(tokens):
+        if run and filled + count > limit:
+            yield run
+            run, filled = [], 0
+        run.append(place)
+        filled += count
+    if run:
+        yield run
+
+
 def batches(wave: Wave, tokens: int) -> Iterator[list[int]]:
     """Yield positions in ``wave.rows``, short rows first, so that a batch pads little and holds at most ``tokens``."""
     order = sorted(range(len(wave.rows)), key=lambda place: (len(wave.rows[place].ids), place))
@@ -152,7 +166,7 @@ class PrefixModel:
         rows = [row for group in groups for row in group.rows]
         owner = [place for place, group in enumerate(groups) for _ in group.rows]
         # At least one token of the question must remain: the answer is read from its hidden state.
-        spare = min(len(row.ids) - row.answer_tokens for row in rows) - 1
+        spare = min(len(row.ids) for row in rows) - 1
         length = min(_common(min(row.ids for row in rows), max(row.ids for row in rows)), spare)
         if length < max(group.head for group in groups):
             raise InputError(f"prefix reuse fails for this {self.family} model: prompts of a wave differ in the image")
@@ -184,25 +198,32 @@ class PrefixModel:
 
     def run(self, wave: Wave, places: Sequence[int]) -> Suffixes:
         """Run the suffixes of some rows of a wave as one right-padded batch."""
+        owner = torch.tensor([wave.owner[place] for place in places])
+        before = torch.ones(len(places), wave.length, dtype=torch.long)
         rows = [wave.rows[place].ids[wave.length :] for place in places]
+        return self._continued(wave.cache, owner, before, wave.start[owner], rows)
+
+    def branch(self, suffixes: Suffixes, owner: Tensor, answers: Sequence[Sequence[int]]) -> Suffixes:
+        """Run ``answers[i]`` after row ``owner[i]`` of a batch of suffixes, on copies: the batch stays as it is."""
+        return self._continued(suffixes.cache, owner, suffixes.mask[owner], suffixes.position[owner], answers)
+
+    def _continued(
+        self, cache: Any, owner: Tensor, before: Tensor, start: Tensor, rows: Sequence[Sequence[int]]
+    ) -> Suffixes:
+        """Run rows, right-padded, after rows ``owner`` of a cache whose places ``before`` (rows, places) are filled."""
         lengths = torch.tensor([len(row) for row in rows])
         width = int(lengths.max())
-        ids = torch.zeros(len(rows), width, dtype=torch.long)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.tensor(row)
-        mask = (torch.arange(width) < lengths[:, None]).long()
-        mask = torch.cat([torch.ones(len(rows), wave.length, dtype=torch.long), mask], 1)
-        owner = torch.tensor([wave.owner[place] for place in places])
-        start = wave.start[owner]
-        suffixes = Suffixes(self, lengths, start + lengths, mask, self._expand(wave, owner))
+        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])
+        mask = torch.cat([before, (torch.arange(width) < lengths[:, None]).long()], 1)
+        suffixes = Suffixes(self, lengths, start + lengths, mask, self._expand(cache, owner))
         suffixes.hidden = suffixes.forward(ids, start[:, None] + torch.arange(width))
         return suffixes
 
-    def _expand(self, wave: Wave, owner: Tensor) -> Any:
+    def _expand(self, cache: Any, owner: Tensor) -> Any:
         fresh = DynamicCache(config=self.model.config.get_text_config())
-        if wave.cache is None:
+        if cache is None:
             return fresh
-        for number, layer in enumerate(wave.cache.layers):
+        for number, layer in enumerate(cache.layers):
             if layer.keys.shape[0] == 1:  # a view: the forward pass copies it anyway
                 shape = (len(owner), -1, -1, -1)
                 fresh.update(layer.keys.expand(shape), layer.values.expand(shape), number)
