@@ -26,16 +26,18 @@ class Logged:
 
     def __init__(self, engine: Engine, log: Path, pause: float) -> None:
         self.engine, self.log, self.pause, self.name = engine, log, pause, engine.name
+        self.spoken: list[str] = []
 
     def answer(self, queries: Sequence[Query], max_new_tokens: int) -> list[Answer]:
-        answers = self.engine.answer(queries, max_new_tokens)
-        with self.log.open("a") as file:
-            file.write(queries[0].key + "\n")
-        time.sleep(self.pause)
-        return answers
+        self.spoken = [query.key for query in queries]
+        return self.engine.answer(queries, max_new_tokens)
 
     def score_continuations(self, queries: Sequence[Query], options: Sequence[Sequence[str]]) -> list[Scores]:
-        return self.engine.score_continuations(queries, options)
+        scores = self.engine.score_continuations(queries, options)
+        with self.log.open("a") as file:
+            file.write([*self.spoken, *(query.key for query in queries)][0] + "\n")
+        time.sleep(self.pause)
+        return scores
 
 
 def run(folder: Path, pause: float = 0.0) -> None:

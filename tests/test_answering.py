@@ -8,6 +8,7 @@ import multiprocessing
 import random
 import shutil
 import time
+from collections.abc import Sequence
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -17,31 +18,36 @@ import pytest
 import answering_job
 from finer.errors import InputError
 from finer.keys import stable_key
+from finer.mllm.answering import ASKED, respond
+from finer.mllm.engine import Answer, Query, Scores
 from finer.mllm.shards import Parts, cut, progress_bar, run_sharded
 from finer.schemas import ITEMS, RESPONSES, RUNS, TEXT, Table
 from finer.store import read_table, table_from, write_table
 from tiny_models import multiple_choice, save_images, save_tiny
 
+NAMES = ("one", "two")
 OUTPUTS = ("one.parquet", "two.parquet")
+OPTIONS = ["Yes, I see a cup.", "No, I see a ball.", "No, I see a red star.", "No, I see two.", "None."]
 
 
 def items(count: int, images: list[Path], seed: int) -> pl.DataFrame:
     rng = random.Random(seed)
     rows = []
     for number in range(count):
-        letter = number % 3 > 0
-        scored = number % 9 == 1  # by likelihood: the same options, without letters in the prompt
-        rows.append(
+        ways = (("yes_no",), ("letter",), ("text", "likelihood"))[number % 3]
+        blind = number % 7 == 6
+        prompt = "Can you see a ball?" if number % 3 == 0 else multiple_choice(rng)
+        shown = [] if blind else [str(rng.choice(images))]
+        rows += [
             {
-                "item_id": stable_key(seed, number), "suite": "finer", "benchmark": "b",
-                "image_paths": [] if number % 7 == 6 else [str(rng.choice(images))], "image_id": "i",
-                "prompt": multiple_choice(rng) if letter else "Can you see a ball?\nAnswer yes or no.",
-                "answering": "likelihood" if scored else "letter" if letter else "yes_no",
-                "options": list("vwxyz") if letter else ["yes", "no"],
+                "item_id": stable_key(seed, number), "suite": "finer", "benchmark": "b", "image_paths": shown,
+                "image_id": "i", "prompt": prompt, "answering": answering,
+                "options": ["yes", "no"] if answering == "yes_no" else OPTIONS,
                 "answer_index": 0, "group_id": "g", "grouping": "multi_obj", "polarity": None, "entity_count": None,
-                "control": "none",
+                "control": "text_only" if blind else "none",
             }
-        )  # fmt: skip
+            for answering in ways
+        ]  # fmt: skip
     return table_from(rows, ITEMS)
 
 
@@ -50,7 +56,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, two item sets and the outputs of an unbroken run under ``whole``."""
     folder = tmp_path_factory.mktemp("answering")
     save_tiny("internvl", folder / "model")
-    images = save_images(folder / "images", 5)
+    images = save_images(folder / "images", 12)
     write_table(items(44, images, 1), ITEMS, folder / "one.items.parquet")
     write_table(items(20, images, 2), ITEMS, folder / "two.items.parquet")
     answering_job.run(folder)
@@ -97,7 +103,7 @@ def test_every_item_has_a_response_and_the_run_is_recorded(prepared: Path) -> No
         assert (joined["option_logprobs"].list.max() < 0).all()
     run = read_table(prepared / "whole" / "run.parquet", RUNS)
     assert run["run_id"].to_list() == responses["run_id"].unique().to_list()
-    assert run["items"].item() == 64
+    assert run["items"].item() == sum(read_table(prepared / f"{name}.items.parquet", ITEMS).height for name in NAMES)
     assert not list(prepared.glob("*.parts"))
 
 
@@ -108,6 +114,58 @@ def test_questions_of_an_image_stand_together(prepared: Path) -> None:
     )
     images = ordered["image_paths"].list.join("").to_list()
     assert images == sorted(images)
+
+
+def scored(prepared: Path, answering: str) -> pl.DataFrame:
+    parts = [read_table(prepared / "whole" / name, RESPONSES) for name in OUTPUTS]
+    return pl.concat(parts).filter(pl.col("answering") == answering).sort("item_id")
+
+
+def test_text_and_likelihood_of_a_question_share_their_log_probabilities_exactly(prepared: Path) -> None:
+    text, likelihood = scored(prepared, "text"), scored(prepared, "likelihood")
+    same = ["item_id", "control", "option_logprobs", "option_mean_logprobs"]
+    assert text.height == likelihood.height > 10 and text.select(same).equals(likelihood.select(same))
+
+
+def test_text_is_the_likeliest_option_that_begins_with_the_likeliest_first_word(prepared: Path) -> None:
+    text = scored(prepared, "text")
+    overruled = 0
+    for row in text.iter_rows(named=True):
+        firsts, sums = row["option_first_logprobs"], row["option_logprobs"]
+        assert firsts[1] == firsts[2] == firsts[3] and len(set(firsts)) == 3
+        begun = [place for place in range(5) if firsts[place] == max(firsts)]
+        assert row["text"] == OPTIONS[max(begun, key=lambda place: sums[place])]
+        overruled += row["text"] != OPTIONS[sums.index(max(sums))]
+    assert overruled, "the first word never decides: weak test"
+    assert scored(prepared, "likelihood")["option_first_logprobs"].is_null().all()
+    assert (scored(prepared, "likelihood")["text"] == "").all()
+
+
+class Counting:
+    """An engine that counts the questions it scores and finds all options alike."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.asked: list[Query] = []
+
+    def answer(self, queries: Sequence[Query], max_new_tokens: int) -> list[Answer]:
+        return [Answer(query.key, "A", (-1.0,) * len(query.labels)) for query in queries]
+
+    def score_continuations(self, queries: Sequence[Query], options: Sequence[Sequence[str]]) -> list[Scores]:
+        self.asked += queries
+        return [Scores(query.key, (-2.0,) * 5, (-1.0,) * 5, (-1.0,) * 5) for query in queries]
+
+
+def test_one_pass_scores_a_question_for_every_way_of_answering(prepared: Path) -> None:
+    questions = read_table(prepared / "one.items.parquet", ITEMS).select(ASKED)
+    engine = Counting()
+    responses = respond(questions, engine, 2, "m", "base", "r")
+    assert responses.select("item_id", "answering").equals(questions.select("item_id", "answering"))
+    text = questions.filter(pl.col("answering") == "text")
+    assert len(engine.asked) == text.height
+    assert {query.image is None for query in engine.asked} == {True, False}
+    assert (responses.filter(pl.col("answering") == "text")["text"] == "").all(), "a tie says nothing"
 
 
 @pytest.mark.parametrize(("wanted", "later"), [(0, 0.0), (1, 0.05), (5, 0.15), (8, 0.02)])
@@ -202,6 +260,12 @@ def test_an_empty_job_writes_an_empty_table(tmp_path: Path) -> None:
 def test_blocks_do_not_depend_on_what_is_left() -> None:
     frame = pl.DataFrame({"n": range(10)})
     assert [block["n"].to_list() for block in cut(frame, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_blocks_do_not_split_what_belongs_together() -> None:
+    frame = pl.DataFrame({"n": range(10), "image": list("aaabbbbcdd")})
+    blocks = [block["n"].to_list() for block in cut(frame, 4, frame["image"])]
+    assert blocks == [[0, 1, 2, 3, 4, 5, 6], [7], [8, 9]]
 
 
 def test_progress_in_a_log_is_lines_with_rate_and_time_left() -> None:

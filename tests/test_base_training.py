@@ -27,7 +27,8 @@ STAGE = LanguageStage("M", 4, {"lookup": 1.0, "mcq": 1.0, "presence": 1.0}, rows
 
 def _recipe(family: str = "internvl") -> Recipe:
     stages = (replace(STAGE, name="A", steps=3), STAGE)
-    return Recipe("t", "T", "base", 1, tiny(family), VisionStage(3, 8), stages, held_out=5, compiled=False, digest="d")
+    return Recipe("t", "T", "base", 1, tiny(family), VisionStage(3, 8), stages, held_out=5, compiled=False, digest="d",
+                  digests=("v", *(stage.name for stage in stages)))  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from PIL import Image
 from finer.errors import InputError
 from finer.mllm.families import (
     FAMILIES,
-    SINGLE_TOKENS,
     build,
     letter_ids,
     load,
@@ -21,6 +20,7 @@ from finer.mllm.families import (
     tiny,
 )
 from finer.mllm.processors import load_processor
+from finer.mllm.tokenizer import SINGLE_TOKENS
 
 IMAGE = Image.effect_noise((96, 96), 80).convert("RGB")
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,8 +15,10 @@ from finer.errors import InputError
 from finer.keys import generator
 from finer.world.catalogue import COLORS, FIGURES
 from finer.world.claims import View
-from finer.world.instruct import SCHEMA, cell_labels, conversations, write_instruct
-from finer.world.pools import draw_pool
+from finer.world.general import picture_talks
+from finer.world.instruct import SCHEMA, conversations, write_instruct
+from finer.world.pictures import GENERAL, LABELS, Chart, Compare, Marked, Sign, draw_picture, scene_labels
+from finer.world.pools import draw_pool, draw_unique
 from finer.world.scenes import Scene
 from world_reading import RELATIONS, is_phrase_true, meant, values
 
@@ -169,17 +172,110 @@ def test_file_has_the_agreed_columns_and_labels(tmp_path: Path) -> None:
     scenes = write_instruct(5, "base", 12, path, 0.15)
     frame = pl.read_parquet(path)
     assert dict(frame.schema) == SCHEMA and frame.height == 12 and frame["image_id"].n_unique() == 12
-    assert frame["cells"].list.len().to_list() == [112] * 12
-    assert frame["conversations"].list.len().mean() > 22
+    assert frame["cells"].list.len().to_list() == [160] * 12
+    assert frame["conversations"].list.len().mean() > 30
     assert list(tmp_path.iterdir()) == [path]
     again = tmp_path / "again.parquet"
     write_instruct(5, "base", 12, again, 0.15)
     assert again.read_bytes() == path.read_bytes()
     thing = next(thing for thing in scenes[0].things if thing.is_figure)
-    cell = cell_labels(scenes[0])[(thing.row * 4 + thing.column) * 7 :][:2]
-    assert cell == [FIGURES.index(thing.kind) + 1, COLORS.index(thing.color) + 1]
+    assert scene_labels(scenes[0]).shape == (4, 4, LABELS)
+    cell = scene_labels(scenes[0])[thing.row, thing.column, :2]
+    assert cell.tolist() == [FIGURES.index(thing.kind) + 1, COLORS.index(thing.color) + 1]
 
 
 def test_share_beyond_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a share"):
         write_instruct(5, "base", 1, tmp_path / "x.parquet", 1.5)
+
+
+_MIXED = re.compile(
+    r"(?:Do you see|Is there|Does the picture show|Look for) (.+?)(?: in the picture\?|\?|\. Is it there\?)"
+)
+_RELATED = re.compile(rf"(.+?) (?:that|and) ({'|'.join(f'is {name}' for name in RELATIONS)}) the (.+)")
+
+
+def _holds(scene: Scene, phrase: str) -> bool:
+    """Read a phrase with attributes on both sides of a relation against the scene."""
+    found = _RELATED.fullmatch(phrase)
+    assert found is not None, phrase
+    first, predicate, second = found[1], found[2].removeprefix("is "), found[3]
+    if " that is " in first:  # "an arrow with a black outline that is small and blue"
+        thing, adjectives = first.split(" that is ")
+        article, rest = thing.split(" ", 1)
+        first = f"{article} {adjectives.replace(',', '').replace(' and ', ' ')} {rest}"
+    subjects, targets = meant(scene, first), meant(scene, f"the {second}")
+    return any(scene.holds(RELATIONS[predicate], i, j) is True for i in subjects for j in targets)
+
+
+def test_mixed_phrases_are_true_if_the_answer_is_yes_alone(
+    talks: list[tuple[Scene, list[Talk]]],
+) -> None:
+    answers: Counter[str] = Counter()
+    for scene, question, answer in of(talks, "mixed"):
+        asked = _MIXED.fullmatch(question)
+        assert asked is not None, question
+        assert _holds(scene, asked[1]) == (answer == "Yes."), (question, answer, scene.things)
+        answers[answer] += 1
+    assert min(answers.values()) > 200
+
+
+def test_referring_questions_have_the_value_of_the_one_thing_meant(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    checked = 0
+    for scene, question, answer in of(talks, "refer"):
+        asked = re.search(rf"thing that is ({'|'.join(RELATIONS)}) (the .+?)(?: have)?\?", question)
+        assert asked is not None, question
+        (named,) = meant(scene, asked[2])
+        holders = [i for i in range(len(scene.things)) if i != named and scene.holds(RELATIONS[asked[1]], i, named)]
+        assert any(answer.rstrip(".").lower() in values(scene.things[i]) for i in holders), (question, answer)
+        checked += 1
+    assert checked > 200
+
+
+def test_counts_are_right(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    for scene, question, answer in of(talks, "count"):
+        (name,) = re.findall(r"How many (.+?) (?:are there|can you see)\?", question)
+        color = name.split()[0]
+        if name == "things":
+            expected = len(scene.things)
+        elif name.startswith("things like the "):
+            expected = scene.counts[name.removeprefix("things like the ")]
+        else:
+            expected = sum(thing.color == color for thing in scene.things)
+        assert answer == f"{expected}."
+
+
+def test_pictures_show_what_their_labels_and_answers_say() -> None:
+    kinds = Counter()
+    for picture in draw_unique(3, "base", 200, "picture", draw_picture):
+        kinds[type(picture)] += 1
+        labels, pixels = picture.labels(), picture.pixels()
+        assert pixels.shape == (96, 96, 3) and labels.shape == (4, 4, LABELS)
+        said = dict(
+            (question, answer) for _, question, answer in picture_talks(picture, generator(1, picture.graph_hash))
+        )
+        if isinstance(picture, Sign):
+            assert picture.word in GENERAL["words"] and (labels[..., 7] > 0).sum() == len(picture.word)
+        elif isinstance(picture, Chart):
+            heights = dict(picture.bars)
+            highest = max(heights, key=lambda color: heights[color])
+            assert said["Which bar is the highest?"] == f"The {highest} bar."
+            assert labels[..., 8].sum() == sum(heights.values())
+            column = list(heights).index(highest)
+            filled = (np.abs(pixels[:, column * 24 + 12].astype(int) - picture.grey).max(-1) > 30).sum()
+            assert filled == heights[highest] * 12
+        elif isinstance(picture, Marked):
+            assert (labels[..., 9] > 0).sum() == len(picture.marks)
+        else:
+            assert isinstance(picture, Compare)
+            differ = (labels[:, :2] != labels[:, 2:]).any()
+            assert said["Are the two pictures the same?"] == ("No." if differ else "Yes.")
+    assert min(kinds.values()) > 15 and len(kinds) == 4
+
+
+def test_a_fifth_of_the_data_is_general(tmp_path: Path) -> None:
+    path = tmp_path / "instruct.parquet"
+    write_instruct(5, "base", 200, path, 0.15)
+    rows = pl.read_parquet(path)
+    pictures = rows.filter(~pl.col("conversations").list.eval(pl.element().struct.field("task") == "see").list.any())
+    assert abs(pictures.height / rows.height - GENERAL["share"]) < 0.03

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from finer.errors import InputError
+from finer.schemas import POOLED
 
 Setting = Literal["multi_obj", "multi_attr", "multi_rel", "wh"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -146,16 +147,20 @@ class Micro(Section):
 class Evaluation(Section):
     """How models are asked and how answers are read."""
 
-    answering: Literal["letter", "likelihood"] = Field(
+    answering: Literal["letter", "text", "likelihood"] = Field(
         "letter",
-        description="way of answering that tables and figures show; every one is asked and stored. letter: the "
-        "lettered options are shown; likelihood: only the question is, and each option's log-probability as the "
-        "answer counts",
+        description="way of answering that tables and figures show and that is asked without seeing; all three are "
+        "asked and stored (docs/answering.md). letter: the lettered options are shown; text: only the question is, and "
+        "the likeliest first word, then the likeliest option that begins with it is the answer; likelihood: the "
+        "likeliest option is",
+    )
+    control_pairs: Count = Field(
+        200, description="pairs a benchmark and setting that are also asked about a wrong image and without any; 0: none"
     )
     parser: Literal["strict", "upstream"] = Field("strict", description="how a letter is read from the text")
     prefix_reuse: bool = Field(True, description="compute the image and the shared prompt prefix once per image")
     batch_tokens: int = Field(8192, ge=256, description="tokens in one forward pass, images and prompts included")
-    shard_items: int = Field(512, ge=1, description="items a shard: what a killed job repeats at most")
+    shard_items: int = Field(512, ge=1, description="items a shard, or a few more: what a killed job repeats at most")
     max_new_tokens: int = Field(2, ge=1, description="new tokens of a letter answer")
 
 
@@ -198,6 +203,8 @@ class Config(Section):
                 )
             if self.models[chosen].role != "verifier":
                 raise ValueError(f"negatives.verifier '{chosen}' must be a model with role: verifier")
+        if POOLED in self.benchmarks:
+            raise ValueError(f"a benchmark cannot be named '{POOLED}': tables call all of them together so")
         if not self.subjects:
             raise ValueError("no model has role: subject, so there is nothing to measure")
         return self
@@ -232,6 +239,11 @@ class Config(Section):
         """Return the settings that answers depend on, as JSON; how they are parsed and shown is not among them."""
         kept = {"prefix_reuse", "batch_tokens", "shard_items", "max_new_tokens"}
         return _compact({"evaluation": self.evaluation.model_dump(include=kept)})
+
+    def controls(self) -> str:
+        """Return what decides which questions are asked again without seeing, as JSON."""
+        kept = self.evaluation.model_dump(include={"answering", "control_pairs"})
+        return _compact({"seed": self.seed, "evaluation": kept})
 
     def verifying(self) -> str:
         """Return the settings that checks of negatives depend on, as JSON."""

@@ -36,6 +36,7 @@ NEGATIVE_KINDS = ("object", "attribute", "predicate", "relation_object")
 CHECKS = ("passed", "sure_failure", "unsure_failure", "skipped")
 ANSWERING = ("letter", "text", "likelihood", "yes_no")
 CONTROLS = ("none", "wrong_image", "text_only")
+POOLED = "pooled"  # the benchmark of estimates over all benchmarks together
 
 # ---------------------------------------------------------------- benchmark side
 IMAGES = Table(
@@ -177,10 +178,10 @@ ITEMS = Table(
         "item_id": TEXT,
         "suite": TEXT,  # finer, granularity, …
         "benchmark": TEXT,
-        "image_paths": TEXTS,
+        "image_paths": TEXTS,  # what is shown: the image, for a control another one or none
         "image_id": TEXT,  # cluster of the error
         "prompt": TEXT,  # what the user says after the image(s)
-        "answering": TEXT,  # letter (options A..), yes_no, …
+        "answering": TEXT,  # letter (options A..), text, likelihood, yes_no
         "options": TEXTS,  # the texts behind the letters; ["yes", "no"] for yes_no
         "answer_index": INT,  # the right option, 0-based
         "group_id": TEXT,  # the pair
@@ -201,14 +202,15 @@ RESPONSES = Table(
         "variant": TEXT,  # base, or the name of an adapter
         "answering": TEXT,
         "control": TEXT,
-        "text": TEXT,  # greedy text, at most as many new tokens as the suite asks for
+        "text": TEXT,  # greedy text, at most as many new tokens as asked for; text: the option that would be said
         "option_logprobs": REALS,  # natural log-probability of each option (letter: of its letter as first token)
         "option_mean_logprobs": REALS,  # the same per token of the option
+        "option_first_logprobs": REALS,  # text: of each option's first word, one value a distinct word
         "engine": TEXT,
         "run_id": TEXT,
     },
     key=("item_id", "model", "variant", "answering", "control"),
-    nullable=frozenset({"option_mean_logprobs"}),
+    nullable=frozenset({"option_mean_logprobs", "option_first_logprobs"}),
     choices={"answering": ANSWERING, "control": CONTROLS},
 )
 VERDICTS = Table(
@@ -219,7 +221,7 @@ VERDICTS = Table(
         "variant": TEXT,
         "answering": TEXT,
         "control": TEXT,
-        "scorer": TEXT,  # strict, upstream, …
+        "scorer": TEXT,  # strict, upstream, sum, mean, …
         "prediction": INT,  # option index; null where unparsed
         "score": REAL,
         "unparsed": FLAG,
@@ -232,21 +234,23 @@ ESTIMATES = Table(
     {
         "model": TEXT,
         "variant": TEXT,
-        "benchmark": TEXT,
+        "benchmark": TEXT,  # or "pooled": all of them together
         "setting": TEXT,  # multi_obj …, or level_1 …
         "answering": TEXT,
         "scorer": TEXT,
-        "statistic": TEXT,  # paired_accuracy, positive_accuracy, no_share, yes_share, d_prime, criterion, …
+        "control": TEXT,  # none: asked with the right image
+        "statistic": TEXT,  # paired_accuracy, positive_accuracy, no_share, yes_share, d_prime, criterion, gain_…
         "entity_count": INT,  # null: all
-        "value": REAL,  # percent, but for d_prime and criterion
+        "value": REAL,  # percent (differences: points), but for d_prime and criterion
         "ci_low": REAL,
         "ci_high": REAL,
         "n": INT,  # pairs (or queries)
         "n_images": INT,
-        "interval": TEXT,  # bootstrap or wilson
+        "interval": TEXT,  # bootstrap, wilson (of a difference: newcombe) or none
     },
-    key=("model", "variant", "benchmark", "setting", "answering", "scorer", "statistic", "entity_count"),
+    key=("model", "variant", "benchmark", "setting", "answering", "scorer", "control", "statistic", "entity_count"),
     nullable=frozenset({"entity_count", "value", "ci_low", "ci_high"}),
+    choices={"control": CONTROLS},
 )
 RUNS = Table(
     "runs",

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from finer.config import Evaluation
 from finer.errors import InputError
+from finer.firstwords import said
 from finer.keys import stable_key
 from finer.mllm import registry
 from finer.mllm.registry import Checkpoint
 from finer.mllm.runs import Stopwatch, frame_digest, run_row, versions
 from finer.mllm.shards import Parts, cut, progress_bar
-from finer.schemas import ITEMS, RESPONSES, RUNS
+from finer.schemas import ANSWERING, ITEMS, RESPONSES, RUNS
 from finer.store import read_table, table_from, write_table
 
 if TYPE_CHECKING:
-    from finer.mllm.engine import Engine, Query
+    from finer.mllm.engine import Answer, Engine, Query, Scores
 
 LETTERS = "ABCDE"
 ASKING = {"prefix_reuse", "batch_tokens", "shard_items", "max_new_tokens"}  # settings that may move a number
 ASKED = ("item_id", "image_paths", "prompt", "answering", "options", "control")  # what the responses depend on
+SCORED = ("text", "likelihood")  # ways of answering that read the log-probabilities of whole options
 
 
 def answer_items(
@@ -65,7 +67,7 @@ def answer_items(
     def compute(block: pl.DataFrame) -> pl.DataFrame:
         return respond(block, engine(), settings.max_new_tokens, checkpoint.name, variant, run_id)
 
-    blocks = [cut(frame, settings.shard_items) for frame in sets]
+    blocks = [cut(frame, settings.shard_items, _together(frame)) for frame in sets]
     parts = [
         Parts(output, RESPONSES, stable_key(run_id, frame_digest(frame)), len(some))
         for frame, output, some in zip(sets, outputs, blocks, strict=True)
@@ -89,7 +91,7 @@ def answer_items(
 def _sorted(frame: pl.DataFrame, path: str | Path) -> pl.DataFrame:
     """Return the items with all questions of an image together; refuse those that cannot be asked here."""
     unfit = frame.filter(
-        ~pl.col("answering").is_in(["letter", "yes_no", "likelihood"])
+        ~pl.col("answering").is_in(ANSWERING)
         | (pl.col("image_paths").list.len() > 1)
         | (pl.col("options").list.len() > len(LETTERS))
     )
@@ -98,11 +100,19 @@ def _sorted(frame: pl.DataFrame, path: str | Path) -> pl.DataFrame:
         raise InputError(
             "an item that cannot be asked", file=path, row=row["item_id"],
             found=f"answering {row['answering']}, {len(row['image_paths'])} images, {len(row['options'])} options",
-            expected=f"letter, yes_no or likelihood, at most one image and {len(LETTERS)} options",
+            expected=f"{' | '.join(ANSWERING)}, at most one image and {len(LETTERS)} options",
             cure="rebuild the items",
         )  # fmt: skip
-    first = pl.col("image_paths").list.get(0, null_on_oob=True).fill_null("")
-    return frame.sort(first, "item_id", "answering", "control").select(ASKED)
+    return frame.sort(_image(), "item_id", "answering", "control").select(ASKED)
+
+
+def _image() -> pl.Expr:
+    return pl.col("image_paths").list.get(0, null_on_oob=True).fill_null("")
+
+
+def _together(frame: pl.DataFrame) -> pl.Series:
+    """Name what a block must not split: the questions of an image; without one, the ways of answering a question."""
+    return frame.select(pl.when(_image() == "").then("item_id").otherwise(_image())).to_series()
 
 
 def respond(
@@ -110,34 +120,50 @@ def respond(
 ) -> pl.DataFrame:
     """Ask the items of one block (columns ``ASKED``) in one go; return their RESPONSES in the same order."""
     asked = block.to_dicts()
-    scored = [row for row in asked if row["answering"] == "likelihood"]
-    spoken = [row for row in asked if row["answering"] != "likelihood"]
-    got: dict[tuple[object, ...], tuple[str, Sequence[float], Sequence[float] | None]] = {}
-    for row, answer in zip(spoken, engine.answer([_query(row) for row in spoken], max_new_tokens), strict=True):
-        got[_key(row)] = answer.text, answer.logprobs, None
-    options = [row["options"] for row in scored]
-    for row, scores in zip(scored, engine.score_continuations([_query(row) for row in scored], options), strict=True):
-        got[_key(row)] = "", scores.sums, scores.means
-    rows = []
-    for row in asked:
-        text, logprobs, means = got[_key(row)]
-        rows.append({
-            "item_id": row["item_id"], "model": model, "variant": variant, "answering": row["answering"],
-            "control": row["control"], "text": text, "option_logprobs": list(logprobs),
-            "option_mean_logprobs": None if means is None else list(means), "engine": engine.name, "run_id": run_id,
-        })  # fmt: skip
+    spoken = [row for row in asked if row["answering"] not in SCORED]
+    answers = engine.answer([_query(row) for row in spoken], max_new_tokens)
+    got = {_key(row): _spoken(answer) for row, answer in zip(spoken, answers, strict=True)}
+    # One pass serves all ways of answering that ask the same.
+    scored = {_question(row): row for row in asked if row["answering"] in SCORED}
+    options = [row["options"] for row in scored.values()]
+    scores = engine.score_continuations([_query(row) for row in scored.values()], options)
+    found = dict(zip(scored, scores, strict=True))
+    got |= {_key(row): _scored(row, found[_question(row)]) for row in asked if row["answering"] in SCORED}
+    rows = [
+        {"item_id": row["item_id"], "model": model, "variant": variant, "answering": row["answering"],
+         "control": row["control"], **got[_key(row)], "engine": engine.name, "run_id": run_id}
+        for row in asked
+    ]  # fmt: skip
     return table_from(rows, RESPONSES)
 
 
-def _key(row: dict[str, object]) -> tuple[object, ...]:
+def _spoken(answer: Answer) -> dict[str, object]:
+    return {"text": answer.text, "option_logprobs": answer.logprobs}
+
+
+def _scored(row: Mapping[str, Any], scores: Scores) -> dict[str, object]:
+    both: dict[str, object] = {"option_logprobs": scores.sums, "option_mean_logprobs": scores.means}
+    if row["answering"] == "likelihood":
+        return {"text": "", **both}
+    place = said(row["options"], scores.firsts, scores.sums)
+    spoken = "" if place is None else row["options"][place]
+    return {"text": spoken, **both, "option_first_logprobs": scores.firsts}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[object, ...]:
     return row["item_id"], row["answering"], row["control"]
 
 
-def _query(row: dict[str, object]) -> Query:
+def _question(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what the log-probabilities of a row's options depend on."""
+    return *row["image_paths"], row["prompt"], tuple(row["options"]), row["control"]
+
+
+def _query(row: Mapping[str, Any]) -> Query:
     from finer.mllm.engine import Query
 
-    options, images = row["options"], row["image_paths"]
-    assert isinstance(options, list) and isinstance(images, list), "as the schema says"
     # A letter stands for its option; yes and no are written as a sentence would begin.
-    labels = tuple(LETTERS[: len(options)]) if row["answering"] == "letter" else tuple(map(str.capitalize, options))
-    return Query(str(row["item_id"]), Path(images[0]) if images else None, str(row["prompt"]), labels)
+    options = row["options"]
+    labels: dict[str, Sequence[str]] = {"letter": LETTERS[: len(options)], "yes_no": [*map(str.capitalize, options)]}
+    image = Path(row["image_paths"][0]) if row["image_paths"] else None
+    return Query(row["item_id"], image, row["prompt"], tuple(labels.get(row["answering"], ())))

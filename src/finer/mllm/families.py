@@ -15,16 +15,14 @@ from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 
 from finer.errors import InputError
 from finer.mllm.processors import PROCESSORS, load_processor
+from finer.mllm.tokenizer import LETTERS, build_tokenizer
 
-LETTERS = ("A", "B", "C", "D", "E")
-SINGLE_TOKENS = (*LETTERS, "Yes", "No")
 USER, ASSISTANT, END, SYSTEM, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|system|>", "<|pad|>"
 MAX_POSITIONS = 2048
 
@@ -136,32 +134,6 @@ def chat_template(family: Family) -> str:
     )
 
 
-def build_tokenizer(spec: Spec, corpus: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer; letters, "Yes" and "No" are single tokens right after the assistant cue."""
-    family = FAMILIES[spec.family]
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=spec.vocabulary, min_frequency=2, show_progress=False,
-        special_tokens=[PAD, USER, ASSISTANT, SYSTEM, END, *family.extra_tokens.values()],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )  # fmt: skip
-    words = [word for word in SINGLE_TOKENS if len(word) > 1]
-    texts = list(corpus)
-    # Each needed word often enough that it is merged before rarer words use up the vocabulary.
-    raw.train_from_iterator([*texts, *(words * (len(texts) + 2))], trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, pad_token=PAD, eos_token=END, padding_side="left", model_max_length=MAX_POSITIONS,
-        extra_special_tokens=dict(family.extra_tokens), clean_up_tokenization_spaces=False,
-    )  # fmt: skip
-    for word in SINGLE_TOKENS:
-        ids = tokenizer(ASSISTANT + word, add_special_tokens=False).input_ids
-        if len(ids) != 2:
-            raise InputError(f"'{word}' is not a single token", found=ids, cure="enlarge the vocabulary")
-    return tokenizer
-
-
 def _text_config(spec: Spec, tokenizer: PreTrainedTokenizerFast, **more: Any) -> dict[str, Any]:
     return {
         "hidden_size": spec.width, "intermediate_size": spec.hidden, "num_hidden_layers": spec.layers,
@@ -264,11 +236,15 @@ _BUILDERS = {"llava_next": _llava, "qwen2_5_vl": _qwen, "qwen3_vl": _qwen, "inte
 
 def build(spec: Spec, corpus: Iterable[str] = TINY_CORPUS, seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Return a randomly initialised float32 model in evaluation mode, and its processor with chat template."""
-    tokenizer = build_tokenizer(spec, corpus)
+    family = FAMILIES[spec.family]
+    tokenizer = build_tokenizer(
+        corpus, spec.vocabulary, [PAD, USER, ASSISTANT, SYSTEM, END, *family.extra_tokens.values()],
+        family.extra_tokens, PAD, END, MAX_POSITIONS,
+    )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, images, options = _BUILDERS[spec.family](spec, tokenizer)
-    template = chat_template(FAMILIES[spec.family])
+    template = chat_template(family)
     processor = PROCESSORS[spec.family](image_processor=images, tokenizer=tokenizer, chat_template=template, **options)
     model.config.dtype = torch.float32
     model.generation_config.pad_token_id = tokenizer.pad_token_id

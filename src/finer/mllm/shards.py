@@ -102,9 +102,16 @@ def run_sharded(
     return whole
 
 
-def cut(frame: pl.DataFrame, rows: int) -> list[pl.DataFrame]:
-    """Cut a sorted table into blocks of ``rows`` rows, the last one shorter."""
-    return [frame.slice(start, rows) for start in range(0, frame.height, rows)]
+def cut(frame: pl.DataFrame, rows: int, together: pl.Series | None = None) -> list[pl.DataFrame]:
+    """Cut a sorted table into blocks of about ``rows`` rows, the last one shorter.
+
+    Args:
+        together: one value a row; rows next to each other with equal values stay in one block, that of the first.
+    """
+    row = pl.int_range(pl.len())
+    first = row if together is None else row.first().over(together.rle_id())
+    numbered = frame.with_columns(_block=first // rows)
+    return [block.drop("_block") for block in numbered.partition_by("_block", maintain_order=True)]
 
 
 class _Lines:

@@ -102,6 +102,17 @@ def which(view: View) -> Exchange | None:
     return f"What {PREDICATES[name]} the {view.name(named)}?", f"The {view.name(asked)}."
 
 
+def refer(view: View) -> Exchange | None:
+    """Ask for a value of the one thing that stands in a relation to a named one."""
+    sides = [side for side in view.only_ones() if view.things[side[0]].is_figure]
+    if not sides:
+        return None
+    asked, name, named = view.rng.choice(sides)
+    value = view.rng.choice(("color", "color", "pattern", "size"))
+    question = _VALUE_QUESTIONS[value].format(f"thing that {PREDICATES[name]} the {view.name(named)}")
+    return question, f"{capital(str(getattr(view.things[asked], value)))}."
+
+
 def truth_attr(view: View) -> Exchange | None:
     """Ask yes/no about one attribute of one thing, in two wordings."""
     if not view.named:
@@ -151,8 +162,8 @@ def truth_rel(view: View) -> Exchange | None:
 
 
 def truth_obj(view: View) -> Exchange | None:
-    """Ask yes/no about one to four objects, one of them absent if the answer is no."""
-    phrases = object_phrases(view, view.rng.choice((1, 2, 3, 4)))
+    """Ask yes/no about one or two objects, one of them absent if the answer is no."""
+    phrases = object_phrases(view, view.rng.choice((1, 1, 2)))
     if phrases is None:
         return None
     yes = view.rng.random() < 0.5

@@ -13,8 +13,10 @@ from random import Random
 from finer.world.claims import View
 from finer.world.phrases import PREDICATES, attribute_phrase, attributes, capital, join, with_article
 from finer.world.prompts import WORDING, drawn
+from finer.world.scenes import RELATIONS
 
 WRONG = 4  # negatives of an element
+DEFINITE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def attribute_phrases(view: View, count: int) -> tuple[str, list[str]] | None:
         with_attributes(thing.kind, {name: value if name == edited else values[name] for name in names}, style)
         for value in (values[edited], *wrong)
     ]
-    return lists[0], lists[1:]
+    return _definite(view, index, lists)
 
 
 def relation_phrases(view: View, count: int) -> tuple[str, list[str]] | None:
@@ -76,7 +78,55 @@ def relation_phrases(view: View, count: int) -> tuple[str, list[str]] | None:
     versions = [[*claims[:slot], claim, *claims[slot + 1 :]] for claim in (claims[slot], *wrong)]
     name = with_article(view.name(index))
     lists = [f"{name} that {join([f'{predicate} the {target}' for predicate, target in said])}" for said in versions]
-    return lists[0], lists[1:]
+    return _definite(view, index, lists)
+
+
+def _definite(view: View, index: int, phrases: list[str]) -> tuple[str, list[str]]:
+    """Return true and false phrases, half of them about "the ball" where there is but one."""
+    if view.scene.unique(index) and view.rng.random() < DEFINITE_SHARE:
+        phrases = [f"the {phrase.split(' ', 1)[1]}" for phrase in phrases]
+    return phrases[0], phrases[1:]
+
+
+def mixed_question(view: View, negative: bool) -> tuple[str, str] | None:
+    """Ask yes/no about one thing with attributes and a relation; if negative, one element of it is wrong."""
+    rng = view.rng
+    able = [index for index in view.related if view.scene.unique(index)]
+    if not able:
+        return None
+    index = rng.choice(able)
+    relation, other = rng.choice([(name, j) for name, j in view.related[index] if view.scene.unique(j)] or [("", -1)])
+    if other < 0:
+        return None
+    things, predicate = view.things, PREDICATES[relation]
+    sides = [dict(attributes(things[place])) for place in (index, other)]
+    sides[0] = {name: sides[0][name] for name in rng.sample(list(sides[0]), rng.randint(1, min(3, len(sides[0]))))}
+    sides[1] = {name: sides[1][name] for name in rng.sample(list(sides[1]), rng.randint(0, 1))}
+    kinds = [things[index].kind, things[other].kind]
+    if negative:
+        slot = rng.choice(("value", "predicate", "kind", "value of the other" if sides[1] else "predicate"))
+        if slot.startswith("value"):
+            side = int(slot != "value")
+            name = rng.choice(list(sides[side]))
+            wrong = view.wrong_values((index, other)[side], name, 1)
+            if wrong is None:
+                return None
+            sides[side][name] = wrong[0]
+        elif slot == "predicate":
+            false = [name for name in RELATIONS if view.surely_false(kinds[0], name, kinds[1])]
+            predicate = PREDICATES[rng.choice(false[:4])]
+        else:
+            kinds[1] = view.absent_kinds(1)[0]
+    styles = [rng.choice(("short", "that is")) if rng.random() < 0.7 else "with", "short"]
+    first, second = (
+        with_attributes(kind, said, style).split(" ", 1)[1] if said else kind
+        for kind, said, style in zip(kinds, sides, styles, strict=True)
+    )
+    joint = " and" if " that is " in first else " that"
+    question = rng.choice(WORDING["mixed_questions"])
+    return question.format(
+        p=with_article(first), n=first, j=joint, r=predicate, o=second
+    ), "No." if negative else "Yes."
 
 
 def with_attributes(kind: str, values: dict[str, str], style: str) -> str:

@@ -1,4 +1,4 @@
-"""Instruction data for the base models: one row a scene with its picture, its cells and some 28 conversations."""
+"""Instruction data for the base models: one row a scene or other picture with its cells and conversations."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import polars as pl
 from finer.errors import InputError
 from finer.keys import generator, stable_key
 from finer.store import atomic_path
-from finer.world import coarse
+from finer.world import coarse, general
 from finer.world.captions import short_caption
-from finer.world.catalogue import COLORS, FIGURES, GRID, HOLDERS, PATTERNS, SIZES
 from finer.world.claims import View
-from finer.world.finegrained import fine_question
-from finer.world.pools import draw_pool, write_manifest
+from finer.world.finegrained import fine_question, mixed_question
+from finer.world.pictures import GENERAL, Picture, draw_picture, scene_labels
+from finer.world.pools import draw_pool, draw_unique, write_manifest
 from finer.world.prompts import WORDING, drawn, lettered, option_count
 from finer.world.render import jpeg, render
 from finer.world.scenes import Scene
 
 ROW_GROUP = 2000
-CELL_LABELS = 7  # kind, color, pattern, size, outline, kind of holder, color of holder; 0 is none
 Row = tuple[str, bytes, list[int], list[dict[str, str]]]
 _TRIES = 5  # draws of a question before a scene is taken not to allow it
 SCHEMA = {
@@ -38,35 +37,50 @@ def write_instruct(
     """Write the instruction data of a pool as Parquet; return its scenes.
 
     ``manifest``: where the hashes of the scenes go, if anywhere.
-    ``negative_share``: share of the fine-grained questions (tasks see, mcq) that ask for something false.
+    ``negative_share``: share of the fine-grained questions (tasks see, mcq, mixed) that ask for something false.
     """
     if not 0 <= negative_share <= 1:
         raise InputError(
             "not a share", field="negative_share", found=negative_share, expected="0 to 1", cure="correct it"
         )
-    scenes = draw_pool(seed, pool, count)
+    pictures = round(count * GENERAL["share"])
+    scenes = draw_pool(seed, pool, count - pictures)
+    drawn = draw_unique(seed, pool, pictures, "picture", draw_picture)
     frames = [
         pl.DataFrame(
-            [instruct_row(seed, pool, scene, negative_share) for scene in scenes[start : start + ROW_GROUP]],
+            [instruct_row(seed, pool, each, negative_share) for each in mingled[start : start + ROW_GROUP]],
             schema=SCHEMA, orient="row",
         )
-        for start in range(0, max(count, 1), ROW_GROUP)
+        for mingled in (mingle(scenes, drawn),) for start in range(0, max(count, 1), ROW_GROUP)
     ]  # fmt: skip
     with atomic_path(path) as partial:
         pl.concat(frames).write_parquet(partial, compression="zstd", row_group_size=ROW_GROUP, statistics=False)
     if manifest is not None:
-        write_manifest(manifest, pool, scenes)
+        write_manifest(manifest, pool, [*scenes, *drawn])
     return scenes
 
 
-def instruct_row(seed: int, pool: str, scene: Scene, negative_share: float) -> Row:
-    """Return one row: image id, JPEG, 112 cell labels, conversations."""
-    rng = generator(seed, "instruct", scene.graph_hash)
-    talks = [
-        {"task": task, "question": question, "answer": answer}
-        for task, question, answer in conversations(View(scene, rng), negative_share)
+def mingle(scenes: list[Scene], pictures: list[Picture]) -> list[Scene | Picture]:
+    """Return both, the pictures spread evenly among the scenes."""
+    total = len(scenes) + len(pictures)
+    left, right = iter(scenes), iter(pictures)
+    return [
+        next(right) if (place + 1) * len(pictures) // total > place * len(pictures) // total else next(left)
+        for place in range(total)
     ]
-    return stable_key(pool, scene.graph_hash), jpeg(render(scene)), cell_labels(scene), talks
+
+
+def instruct_row(seed: int, pool: str, shown: Scene | Picture, negative_share: float) -> Row:
+    """Return one row: image id, JPEG, 160 cell labels, conversations."""
+    key = shown.graph_hash
+    if isinstance(shown, Scene):
+        pixels, labels = render(shown), scene_labels(shown)
+        said = list(conversations(View(shown, generator(seed, "instruct", key)), negative_share))
+    else:
+        pixels, labels = shown.pixels(), shown.labels()
+        said = general.picture_talks(shown, generator(seed, "instruct", key))
+    talks = [{"task": task, "question": question, "answer": answer} for task, question, answer in said]
+    return stable_key(pool, key), jpeg(pixels), labels.ravel().tolist(), talks
 
 
 def conversations(view: View, negative_share: float) -> Iterator[tuple[str, str, str]]:
@@ -84,6 +98,8 @@ def conversations(view: View, negative_share: float) -> Iterator[tuple[str, str,
 
 
 def _ask(task: str, view: View, negative: bool) -> tuple[str, str] | None:
+    if task == "mixed":
+        return mixed_question(view, negative)
     if task not in ("see", "mcq"):
         return _COARSE[task](view)
     choices = fine_question(view, negative)
@@ -96,23 +112,9 @@ def _ask(task: str, view: View, negative: bool) -> tuple[str, str] | None:
     return lettered(view.rng, choices.question, choices.right, choices.wrong[: count - 1])
 
 
-def cell_labels(scene: Scene) -> list[int]:
-    """Return 16 cells x 7 labels, row by row; 0 is none, values count from 1 in the order of ``world.yaml``."""
-    labels = [0] * (GRID * GRID * CELL_LABELS)
-    for thing in scene.things:
-        start = (thing.row * GRID + thing.column) * CELL_LABELS
-        color = COLORS.index(thing.color) + 1
-        if thing.pattern is None or thing.size is None:
-            labels[start + 5 : start + 7] = [HOLDERS.index(thing.kind) + 1, color]
-        else:
-            labels[start : start + 5] = [
-                FIGURES.index(thing.kind) + 1, color, PATTERNS.index(thing.pattern) + 1, SIZES.index(thing.size) + 1,
-                1 + (not thing.outlined),
-            ]  # fmt: skip
-    return labels
-
-
 def _caption(view: View) -> tuple[str, str] | None:
+    if view.rng.random() < 0.25:
+        return general.long_caption(view)
     return drawn(view.rng, WORDING["caption"]), short_caption(view)
 
 
@@ -120,4 +122,5 @@ _COARSE: dict[str, Callable[[View], tuple[str, str] | None]] = {
     "lookup": coarse.lookup, "presence": coarse.presence, "short": coarse.short, "where": coarse.where,
     "which": coarse.which, "truth_attr": coarse.truth_attr, "truth_rel": coarse.truth_rel,
     "truth_obj": coarse.truth_obj, "mcq_short": coarse.mcq_short, "bind": coarse.bind, "caption": _caption,
+    "refer": coarse.refer, "count": general.count,
 }  # fmt: skip

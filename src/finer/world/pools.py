@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from random import Random
+from typing import Protocol, TypeVar
 
 import polars as pl
 
@@ -13,6 +15,16 @@ from finer.store import atomic_path
 from finer.world.catalogue import WORLD
 from finer.world.scenes import Scene, draw_scene
 
+
+class Hashed(Protocol):
+    """Whatever a pool may own: a scene or another picture."""
+
+    @property
+    def graph_hash(self) -> str:
+        """32 hex digits of what it shows."""
+
+
+_T = TypeVar("_T", bound=Hashed)
 POOLS: tuple[str, ...] = tuple(WORLD["pools"])
 MANIFEST = "scenes.csv"  # beside the files made from these scenes
 _SCHEMA = {"pool": pl.String(), "scene_hash": pl.String()}
@@ -38,19 +50,24 @@ def hash_position(graph_hash: str) -> float:
 
 def draw_pool(seed: int, pool: str, count: int) -> list[Scene]:
     """Draw ``count`` different scenes of a pool; the first scenes do not depend on the count."""
+    return draw_unique(seed, pool, count, "scene", draw_scene)
+
+
+def draw_unique(seed: int, pool: str, count: int, name: str, draw: Callable[[Random], _T]) -> list[_T]:
+    """Draw ``count`` different things whose hashes lie in the pool's range; ``name`` sets their draws apart."""
     low, high = pool_range(pool)
-    scenes: list[Scene] = []
+    found: list[_T] = []
     seen: set[str] = set()
     for attempt in range((count + 1) * _TRIES_A_SCENE):
-        if len(scenes) == count:
-            return scenes
-        scene = draw_scene(generator(seed, "scene", pool, attempt))
-        if low <= hash_position(scene.graph_hash) < high and scene.graph_hash not in seen:
-            seen.add(scene.graph_hash)
-            scenes.append(scene)
+        if len(found) == count:
+            return found
+        one = draw(generator(seed, name, pool, attempt))
+        if low <= hash_position(one.graph_hash) < high and one.graph_hash not in seen:
+            seen.add(one.graph_hash)
+            found.append(one)
     raise InputError(
         "the micro world has too few scenes for this pool", field=f"world.{pool}", found=count,
-        expected=f"at most about {len(scenes)}", cure="ask for fewer scenes",
+        expected=f"at most about {len(found)}", cure="ask for fewer scenes",
     )  # fmt: skip
 
 
@@ -67,7 +84,7 @@ def check_disjoint(hashes: Mapping[str, Iterable[str]]) -> None:
             owner[graph_hash] = pool
 
 
-def write_manifest(path: str | Path, pool: str, scenes: Iterable[Scene]) -> None:
+def write_manifest(path: str | Path, pool: str, scenes: Iterable[Hashed]) -> None:
     """Write the hashes of a pool's scenes (CSV: pool, scene_hash), each checked to lie in the pool's own range."""
     hashes = [scene.graph_hash for scene in scenes]
     check_disjoint({pool: hashes})

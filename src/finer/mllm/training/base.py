@@ -73,7 +73,8 @@ def train_base(
     data = read_instruct(instruct)
     if len(data) <= recipe.held_out:
         raise InputError("too few images", file=instruct, found=len(data), expected=f"more than {recipe.held_out}")
-    progress = resume(f"{recipe.name} {recipe.digest} {recipe.seed} {data.digest}", checkpoints, every_seconds)
+    identities = [f"{recipe.name} {digest} {recipe.seed} {data.digest}" for digest in recipe.digests]
+    progress = resume(identities, checkpoints, every_seconds)
     model, processor = build(recipe.spec, data.texts(), recipe.seed)
     initialise(model, recipe.seed)
     if recipe.grown_from is not None:
@@ -206,11 +207,13 @@ class _Training:
                 features = image_features(self.model, self.pixels.inputs(images))[:, places].mean(2)
                 loss, right = heads(features, labels[images])
             optimizers.step(loss, rate_factor(step, stage.steps, stage.warmup, stage.decay))
-            filled = labels[images][..., 0] > 0
-            tally.append([float(loss.detach()), *(float(hit[filled].float().mean()) for hit in right)])
+            shown = labels[images] > 0  # row and column are zero in the first
+            tally.append([float(loss.detach()), *(
+                float(hit[there].float().mean()) for hit, there in zip(right, shown.unbind(-1), strict=True)
+            )])  # fmt: skip
             if (step + 1) % LOG_EVERY == 0 or step + 1 == stage.steps:
                 means = np.nanmean(tally, 0)
-                progress.record("V", step + 1, "cells", float(means[0]), float(means[1:8].mean()), len(tally))
+                progress.record("V", step + 1, "cells", float(means[0]), float(means[1:-2].mean()), len(tally))
                 self.report(f"V {step + 1} loss {means[0]:.3f} " + " ".join(f"{value:.3f}" for value in means[1:])
                             + f" cpu {progress.cpu_seconds:.0f}")  # fmt: skip
                 tally = []

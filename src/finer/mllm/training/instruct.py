@@ -16,7 +16,6 @@ from finer.errors import InputError
 from finer.mllm.training.recipe import TASKS
 
 CELLS = 16  # 4 x 4, row by row
-LABELS = 7  # kind, color, pattern, size, outline, container kind, container color; 0 is none
 TEXT_IMAGES = 2000  # the world's words are few: more images add no new ones
 COLUMNS = ("image_id", "image", "cells", "conversations")
 
@@ -27,7 +26,7 @@ class Instruct:
 
     image_ids: list[str]
     images: list[bytes]
-    cells: NDArray[np.int64]  # images x 16 x 7
+    cells: NDArray[np.int64]  # images x 16 x labels; a label counts from 1, 0 is none
     offsets: NDArray[np.int64]  # images + 1
     tasks: NDArray[np.int8]  # per item: place in TASKS
     questions: list[str]
@@ -51,7 +50,7 @@ def read_instruct(path: str | Path) -> Instruct:
     """Read an instruct Parquet file.
 
     Raises:
-        InputError: missing file or column, cells that are not 16 x 7 labels, or an unknown task.
+        InputError: missing file or column, cells without the same labels each, or an unknown task.
     """
     if not Path(path).is_file():
         raise InputError("no such file", file=path, expected="instruct data", cure="run the rule of the micro world")
@@ -60,10 +59,11 @@ def read_instruct(path: str | Path) -> Instruct:
     if missing:
         raise InputError("missing column", file=path, field=missing[0], expected=", ".join(COLUMNS))
     sizes = frame["cells"].list.len()
-    if (wrong := sizes != CELLS * LABELS).any():
+    labels = int(sizes.item(0)) // CELLS if len(sizes) else 0
+    if (wrong := (sizes != CELLS * labels) | (sizes == 0)).any():
         row = int(wrong.arg_true()[0])
         raise InputError("wrong number of cell labels", file=path, row=row, field="cells", found=int(sizes[row]),
-                         expected=f"{CELLS} cells x {LABELS} labels = {CELLS * LABELS}")  # fmt: skip
+                         expected=f"as many for each of {CELLS} cells")  # fmt: skip
     items = frame.select(pl.col("conversations").explode()).unnest("conversations")
     codes = {task: code for code, task in enumerate(TASKS)}
     unknown = items.filter(~pl.col("task").is_in(list(TASKS)))
@@ -76,7 +76,7 @@ def read_instruct(path: str | Path) -> Instruct:
     return Instruct(
         image_ids=frame["image_id"].to_list(),
         images=frame["image"].to_list(),
-        cells=frame["cells"].explode().to_numpy().astype(np.int64).reshape(-1, CELLS, LABELS),
+        cells=frame["cells"].explode().to_numpy().astype(np.int64).reshape(-1, CELLS, labels),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         tasks=items["task"].replace_strict(codes, return_dtype=pl.Int8).to_numpy(),
         questions=items["question"].to_list(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ FILE = "training.pt"
 class Progress:
     """The state of a training between two steps."""
 
-    identity: str  # recipe, seed and data: a checkpoint of another training is refused
+    identities: Sequence[str]  # by stage: recipe so far, seed and data; a checkpoint of another training is refused
     folder: Path | None
     every_seconds: float = 120.0
     stage: int = 0  # 0 is the vision stage
@@ -50,14 +51,19 @@ class Progress:
         values = (stage, step, task, round(loss, 5), round(accuracy, 5), tokens, round(self.cpu_seconds, 1))
         self.log.append(dict(zip(LOG_SCHEMA, values, strict=True)))
 
+    def identity(self, stage: int, step: int) -> str:
+        """Return what a checkpoint there depends on; before the first step of a stage, on the stages before it."""
+        return self.identities[min(stage if step else max(stage - 1, 0), len(self.identities) - 1)]
+
     def save(self) -> None:
         """Write the checkpoint atomically."""
         self._saved = time.monotonic()
         if self.folder is None:
             return
         content = {
-            "identity": self.identity, "stage": self.stage, "step": self.step, "weights": self.weights,
-            "heads": self.heads, "optimizers": self.optimizers, "log": self.log, "cpu_seconds": self.cpu_seconds,
+            "identity": self.identity(self.stage, self.step), "stage": self.stage, "step": self.step,
+            "weights": self.weights, "heads": self.heads, "optimizers": self.optimizers,
+            "log": self.log, "cpu_seconds": self.cpu_seconds,
         }  # fmt: skip
         with atomic_path(self.folder / FILE) as partial:
             torch.save(content, partial)
@@ -67,20 +73,21 @@ class Progress:
         return pl.DataFrame(self.log, schema=LOG_SCHEMA, orient="row")
 
 
-def resume(identity: str, folder: str | Path | None, every_seconds: float) -> Progress:
+def resume(identities: Sequence[str], folder: str | Path | None, every_seconds: float) -> Progress:
     """Return the progress saved in ``folder``, or a new one.
 
     Raises:
         InputError: the checkpoint belongs to another recipe, seed or data file.
     """
     where = Path(folder) if folder is not None else None
-    progress = Progress(identity, where, every_seconds)
+    progress = Progress(identities, where, every_seconds)
     if where is None or not (where / FILE).is_file():
         return progress
     content = torch.load(where / FILE, weights_only=True)  # tensors and plain values only, no code
-    if content["identity"] != identity:
+    if content["identity"] != progress.identity(content["stage"], content["step"]):
         raise InputError(
-            "checkpoint of another training", file=where / FILE, found=content["identity"], expected=identity,
+            "checkpoint of another training", file=where / FILE, found=content["identity"],
+            expected=identities[-1],
             cure="delete the checkpoint or choose another folder",
         )  # fmt: skip
     progress.stage, progress.step = content["stage"], content["step"]

@@ -15,7 +15,7 @@ from finer.mllm.families import Spec
 RECIPES = Path(__file__).with_name("recipes.yaml")
 TASKS = (
     "lookup", "presence", "short", "where", "which", "truth_attr", "truth_rel", "truth_obj",
-    "caption", "see", "mcq", "mcq_short", "bind",
+    "caption", "see", "mcq", "mcq_short", "bind", "mixed", "refer", "count", "read", "chart", "detail", "compare",
 )  # fmt: skip
 LETTERED_TASKS = ("mcq", "mcq_short", "bind")
 OPTION = "option"  # no task of the data: the judgement asked at the end of each option of a lettered item
@@ -67,7 +67,8 @@ class Recipe:
     grown_from: str | None = None  # another recipe, whose finished model becomes the first layers of this one
     held_out: int = 500  # last images of the data: never trained on
     compiled: bool = True  # one compiled decoder layer at a time; the tests run eagerly
-    digest: str = field(default="", compare=False)
+    digest: str = field(default="", compare=False)  # of the whole recipe
+    digests: tuple[str, ...] = field(default=(), compare=False)  # of the recipe up to stage 0 (vision), 1, 2, …
 
 
 def _record(kind: type[Any], values: dict[str, Any], where: str, file: Path) -> Any:
@@ -76,6 +77,10 @@ def _record(kind: type[Any], values: dict[str, Any], where: str, file: Path) -> 
     if unknown:
         raise InputError("unknown key", file=file, row=where, field=unknown[0], expected=", ".join(known))
     return kind(**values)
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(yaml.safe_dump(values, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def load_recipe(name: str, file: str | Path = RECIPES) -> Recipe:
@@ -89,7 +94,10 @@ def load_recipe(name: str, file: str | Path = RECIPES) -> Recipe:
     if name not in content:
         raise InputError("unknown recipe", file=path, found=name, expected=" | ".join(content))
     values = dict(content[name])
-    digest = hashlib.sha256(yaml.safe_dump(values, sort_keys=True).encode("utf-8")).hexdigest()
+    # A checkpoint fits a recipe that has the same stages up to its own: stages can be added to a finished training.
+    digests = tuple(
+        _digest(values | {"stages": values["stages"][:number]}) for number in range(len(values["stages"]) + 1)
+    )
     stages = []
     for stage in values.pop("stages"):
         unknown = [task for task in stage["mix"] if task not in TASKS]
@@ -99,5 +107,6 @@ def load_recipe(name: str, file: str | Path = RECIPES) -> Recipe:
         stages.append(_record(LanguageStage, stage, f"{name}, stage {stage['name']}", path))
     vision = _record(VisionStage, values.pop("vision"), f"{name}, vision", path)
     spec = _record(Spec, {"family": values.pop("family"), **values.pop("spec", {})}, f"{name}, spec", path)
-    rest = {"name": name, "spec": spec, "vision": vision, "stages": tuple(stages), "digest": digest, **values}
+    rest = {"name": name, "spec": spec, "vision": vision, "stages": tuple(stages), "digest": digests[-1],
+            "digests": digests, **values}  # fmt: skip
     return _record(Recipe, rest, name, path)  # type: ignore[no-any-return]

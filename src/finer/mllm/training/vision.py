@@ -13,7 +13,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 
 from finer.keys import generator
-from finer.mllm.training.instruct import CELLS, LABELS, Instruct
+from finer.mllm.training.instruct import CELLS, Instruct
 from finer.mllm.training.recipe import VisionStage
 
 SIDE = 4  # cells a row and rows
@@ -84,7 +84,8 @@ class CellHeads(nn.Module):
 
     def __init__(self, width: int, cells: NDArray[np.int64]) -> None:
         super().__init__()
-        sizes = [int(cells[..., label].max()) + 1 for label in range(LABELS)]
+        sizes = [int(values.max()) + 1 for values in np.moveaxis(cells, -1, 0)]
+        self.labels = len(sizes)  # the heads after these are for row and column
         self.heads = nn.ModuleList(nn.Linear(width, size) for size in (*sizes, SIDE, SIDE))
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -92,14 +93,14 @@ class CellHeads(nn.Module):
         loss, right = features.new_zeros((), dtype=torch.float32), []
         for label, head in enumerate(self.heads):
             logits = head(features)
-            weight = 1.0 if label < LABELS else PLACE_WEIGHT
+            weight = 1.0 if label < self.labels else PLACE_WEIGHT
             loss = loss + weight * functional.cross_entropy(logits.float().flatten(0, 1), labels[..., label].flatten())
             right.append(logits.argmax(-1) == labels[..., label])
         return loss, right
 
 
 def cell_labels(cells: NDArray[np.int64]) -> Tensor:
-    """Return labels with row and column appended: images x 16 x 9."""
+    """Return labels with row and column appended: images x 16 x (labels + 2)."""
     place = np.stack([np.arange(CELLS) // SIDE, np.arange(CELLS) % SIDE], -1)
     return torch.from_numpy(np.concatenate([cells, np.broadcast_to(place, (len(cells), CELLS, 2))], -1))
 
