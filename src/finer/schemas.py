@@ -252,6 +252,21 @@ ESTIMATES = Table(
     nullable=frozenset({"entity_count", "value", "ci_low", "ci_high"}),
     choices={"control": CONTROLS},
 )
+TEXT_RANKER = Table(
+    "text_ranker",
+    {
+        "benchmark": TEXT,
+        "setting": TEXT,
+        "features": TEXT,  # the group that a reader of the text alone ranks by: prior, similarity, …, or all
+        "value": REAL,  # paired accuracy, percent
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "n": INT,  # pairs
+        "n_images": INT,
+    },
+    key=("benchmark", "setting", "features"),
+    choices={"setting": SETTINGS},
+)
 RUNS = Table(
     "runs",
     {
@@ -278,6 +293,6 @@ TABLES = {
     table.name: table
     for table in (
         IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
-        ITEMS, RESPONSES, VERDICTS, ESTIMATES, RUNS,
+        ITEMS, RESPONSES, VERDICTS, ESTIMATES, TEXT_RANKER, RUNS,
     )
 }  # fmt: skip
