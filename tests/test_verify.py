@@ -102,6 +102,60 @@ def test_the_other_kind_of_interval_is_listed_only(folders: tuple[Path, Path]) -
     assert found.ok and [one.column for one in found.deviations] == ["interval"]
 
 
+GAINS = (
+    "model,setting,statistic,value,ci_low,ci_high,n,n_images,interval\n"
+    "seer,wh,seen_paired_accuracy,50.0,43.0,57.0,200,80,bootstrap\n"
+    "seer,wh,gain_of_seeing,40.0,30.0,50.0,200,80,bootstrap\n"
+)
+
+
+@pytest.fixture
+def gains(folders: tuple[Path, Path]) -> tuple[Path, Path]:
+    for folder in folders:
+        (folder / "blind_controls.csv").write_text(GAINS)
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ok"),
+    [
+        ("g,40.0", "g,42.0", True),  # two pairs with the image and two without
+        ("g,40.0", "g,42.5", False),
+        ("40.0,30.0", "40.0,26.0", True),
+        ("40.0,30.0", "40.0,25.5", False),
+        ("y,50.0", "y,51.0", True),  # one asking: two pairs
+        ("y,50.0", "y,51.5", False),
+    ],
+)
+def test_a_gain_of_seeing_may_move_with_both_of_its_askings(
+    gains: tuple[Path, Path], before: str, after: str, ok: bool
+) -> None:
+    assert change(gains, lambda text: text.replace(before, after), "blind_controls.csv").ok is ok
+
+
+def test_an_interval_may_vanish_where_none_is_to_be_trusted(gains: tuple[Path, Path]) -> None:
+    edited = "40.0,,,200,80,none"
+    found = change(gains, lambda text: text.replace("40.0,30.0,50.0,200,80,bootstrap", edited), "blind_controls.csv")
+    assert found.ok and {one.column for one in found.deviations} == {"interval", "ci_low", "ci_high"}
+    assert verify(gains[1], gains[0]).ok
+    assert not change(gains, lambda text: text.replace(edited, "40.0,,,200,80,bootstrap"), "blind_controls.csv").ok
+
+
+def test_a_bound_that_is_there_without_an_interval_is_an_error(gains: tuple[Path, Path]) -> None:
+    edited = "40.0,,50.0,200,80,wilson"
+    assert not change(
+        gains, lambda text: text.replace("40.0,30.0,50.0,200,80,bootstrap", edited), "blind_controls.csv"
+    ).ok
+
+
+def test_tables_of_times_are_not_compared(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "times.csv").write_text("rule,seconds\nanswer,12.5\n")
+    assert verify(*folders).ok
+    (folders[1] / "times.csv").write_text("rule,seconds\nanswer,99.5\n")
+    found = verify(*folders)
+    assert found.ok and not found.deviations
+
+
 def test_counts_may_move_by_as_many(folders: tuple[Path, Path]) -> None:
     assert change(folders, lambda text: text.replace(",10", ",12"), "more/yields.csv").ok
     assert not change(folders, lambda text: text.replace(",12", ",13"), "more/yields.csv").ok

@@ -251,9 +251,7 @@ def test_pictures_show_what_their_labels_and_answers_say() -> None:
         kinds[type(picture)] += 1
         labels, pixels = picture.labels(), picture.pixels()
         assert pixels.shape == (96, 96, 3) and labels.shape == (4, 4, LABELS)
-        said = dict(
-            (question, answer) for _, question, answer in picture_talks(picture, generator(1, picture.graph_hash))
-        )
+        said = {question: answer for _, question, answer in picture_talks(picture, generator(1, picture.graph_hash))}
         if isinstance(picture, Sign):
             assert picture.word in GENERAL["words"] and (labels[..., 7] > 0).sum() == len(picture.word)
         elif isinstance(picture, Chart):

@@ -155,7 +155,8 @@ class Evaluation(Section):
         "likeliest option is",
     )
     control_pairs: Count = Field(
-        200, description="pairs a benchmark and setting that are also asked about a wrong image and without any; 0: none"
+        200,
+        description="pairs a benchmark and setting that are also asked about a wrong image and without any; 0: none",
     )
     parser: Literal["strict", "upstream"] = Field("strict", description="how a letter is read from the text")
     prefix_reuse: bool = Field(True, description="compute the image and the shared prompt prefix once per image")

@@ -15,6 +15,24 @@ def table_finer_benchmarks(a: Arguments) -> None:
 
 
 @verb("config", "estimates*", "out*")
+def table_finer_answering(a: Arguments) -> None:
+    """Write the three ways of answering side by side."""
+    from finer.tables.finer_answering import write_finer_answering
+    from finer.tables.shown import shown
+
+    write_finer_answering(a.estimates, a.out, shown(settings(a.config)))
+
+
+@verb("config", "estimates*", "ranker", "out*")
+def table_blind_controls(a: Arguments) -> None:
+    """Write what is right without seeing the image, and what seeing adds."""
+    from finer.tables.blind_controls import write_blind_controls
+    from finer.tables.shown import shown
+
+    write_blind_controls(a.estimates, a.ranker, a.out, shown(settings(a.config)))
+
+
+@verb("config", "estimates*", "out*")
 def figure_granularity(a: Arguments) -> None:
     """Draw the seven levels of granularity."""
     from finer.tables.figures import write_granularity

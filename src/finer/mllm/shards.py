@@ -108,8 +108,9 @@ def cut(frame: pl.DataFrame, rows: int, together: pl.Series | None = None) -> li
     Args:
         together: one value a row; rows next to each other with equal values stay in one block, that of the first.
     """
-    row = pl.int_range(pl.len())
-    first = row if together is None else row.first().over(together.rle_id())
+    row = pl.int_range(frame.height, eager=True)
+    place = row if together is None else together.rle_id()
+    first = pl.DataFrame({"row": row, "place": place}).select(pl.col("row").first().over("place")).to_series()
     numbered = frame.with_columns(_block=first // rows)
     return [block.drop("_block") for block in numbered.partition_by("_block", maintain_order=True)]
 

@@ -11,7 +11,9 @@ from finer.errors import InputError
 from finer.scoring.parsers import LETTERS, YES_NO
 
 _QUESTION = ["item_id", "answering", "control"]
-CELL = ["model", "variant", "suite", "benchmark", "setting", "answering", "scorer", "statistic", "entity_count"]
+CELL = [
+    "model", "variant", "suite", "benchmark", "setting", "answering", "scorer", "control", "statistic", "entity_count",
+]  # fmt: skip
 TALLY = {
     **{name: pl.String() for name in CELL[:-1]},
     "entity_count": pl.Int64(),

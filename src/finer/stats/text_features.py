@@ -1,4 +1,4 @@
-"""The options of a question -> what their text alone tells of them: features, each named, for a reader who sees nothing.
+"""The options of a question -> what their text alone tells of them: named features, for a reader who sees nothing.
 
 Of five options, the words that not all share are the *slot* ("red", "to the left of"), the others the *context*.
 Groups of features, so that what gives a truth away can be told apart:

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from finer.schemas import ESTIMATES, SETTINGS
-from finer.stats.intervals import RARE_IMAGES
 from finer.store import read_tables
-from finer.tables.labels import RANDOM_GUESS, SETTING_TITLES, listed, percent
+from finer.tables import notes
+from finer.tables.labels import RANDOM_GUESS, SETTING_TITLES, bracket, percent
 from finer.tables.layout import Cell, Column, Group, Layout, Row, write_layout
 from finer.tables.published_values import check_published_row, published_accuracy
 from finer.tables.shown import BASE, TUNED, Shown, Subject
@@ -78,8 +78,9 @@ def benchmark_layout(rows: pl.DataFrame, shown: Shown) -> Layout:
         for name in dict.fromkeys(b for b, _ in places)
     )
     stubs = ("Model", "Size", "Variant") if variants else ("Model", "Size")
-    notes = _footnotes(rows, shown)
-    return Layout("Paired accuracy (%) on the FINER benchmarks", "finer-benchmarks", stubs, groups, tuple(lines), notes)
+    footnotes = _footnotes(rows, shown)
+    title = "Paired accuracy (%) on the FINER benchmarks"
+    return Layout(title, "finer-benchmarks", stubs, groups, tuple(lines), footnotes)
 
 
 def _labels(names: tuple[str, ...], variants: bool) -> tuple[str, ...]:
@@ -88,8 +89,7 @@ def _labels(names: tuple[str, ...], variants: bool) -> tuple[str, ...]:
 
 
 def _cell(row: Mapping[str, float | None]) -> Cell:
-    detail = "" if row["ci_low"] is None else f"[{percent(row['ci_low'])}, {percent(row['ci_high'])}]"
-    return Cell(percent(row["value"]), detail)
+    return Cell(percent(row["value"]), bracket(row["ci_low"], row["ci_high"]))
 
 
 def _published(order: Sequence[Subject], shown: Shown) -> pl.DataFrame:
@@ -104,27 +104,16 @@ def _published(order: Sequence[Subject], shown: Shown) -> pl.DataFrame:
 
 
 def _footnotes(rows: pl.DataFrame, shown: Shown) -> tuple[str, ...]:
-    notes = [
+    lines = [
         "Paired accuracy: share of pairs with both questions right, the positive and the negative one. Guessing each "
         "of them independently among five options gives 4.0 %.",
-        f"Brackets: {shown.level} interval, percentile cluster bootstrap over images; where right or wrong pairs occur "
-        f"in fewer than {RARE_IMAGES} images, Wilson's interval with an effective number of pairs.",
-        "The intervals cover the sampling of images only, not the training of models or the making of questions.",
-        f"{shown.how} {_unparsed(rows, shown)}",
+        notes.intervals(shown),
+        notes.COVERED,
+        f"{shown.how} {notes.unread(rows, shown)}",
     ]
     if rows["published"].is_not_null().any():
-        notes.append(
+        lines.append(
             "Published: numbers printed for the paper, arXiv 2603.17662, as updated on its project page. "
             "Difference: this run minus published, in percentage points."
         )
-    return tuple(notes)
-
-
-def _unparsed(rows: pl.DataFrame, shown: Shown) -> str:
-    """Which share of the answers could not be read, over all cells of a model variant."""
-    share = (pl.col("unparsed") * pl.col("n")).sum() / pl.col("n").sum()
-    means = rows.drop_nulls("unparsed").group_by("model", "variant", maintain_order=True).agg(share=share)
-    if not (means["share"] > 0).any():
-        return "Every answer could be read."
-    texts = [f"{percent(share)} % of {shown.title((m, v))}" for m, v, share in means.rows()]
-    return f"Answers that cannot be read count as wrong: {listed(texts)}."
+    return tuple(lines)

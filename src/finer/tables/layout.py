@@ -46,24 +46,36 @@ class Group:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value and a detail shown smaller (such as its interval)."""
+    """A value, a detail shown smaller (such as its interval), and another one ``below`` both."""
 
     value: str
     detail: str = ""
+    below: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Labels (one a stub column), then one cell a column; ``minor`` rows belong to the row above them."""
+    """Labels (one a stub column), then one cell a column.
+
+    ``minor`` rows belong to the row above them; a ``heading`` names the rows below it, and its cells say something
+    of their columns; a row that ``opens`` is set off from the one above.
+    """
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
     minor: bool = False
+    heading: bool = False
+    opens: bool = False
+
+    @property
+    def look(self) -> str:
+        """The flags that are set, as names of classes."""
+        return " ".join(name for name in ("minor", "heading", "opens") if getattr(self, name))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The whole table; ``label`` names it in LaTeX references."""
+    """The whole table; ``label`` names it in LaTeX references. One group without a title needs no line of its own."""
 
     title: str
     label: str
@@ -77,6 +89,16 @@ class Layout:
         for row in self.rows:
             if (len(row.labels), len(row.cells)) != (len(self.stubs), width):
                 raise ValueError(f"row {row.labels} has {len(row.cells)} cells, the table has {width} columns")
+
+    @property
+    def titled(self) -> bool:
+        """Whether a line with the titles of groups is needed."""
+        return any(group.title for group in self.groups)
+
+    @property
+    def noted(self) -> bool:
+        """Whether any column has a note."""
+        return any(column.note for _, column in self.columns)
 
     @property
     def columns(self) -> tuple[tuple[Group, Column], ...]:

@@ -40,17 +40,28 @@ class Shown:
         title = f"{self.models[model].title} {self.models[model].size}".strip()
         return title if variant == BASE else f"{title} ({variant})"
 
+    def scorer_of(self, answering: str) -> str:
+        """The scorer that the tables show: the parser of letters, or the sum of an option's log-probabilities."""
+        return self.parser if answering == "letter" else "sum"
+
+    def how_of(self, answering: str) -> str:
+        """How answers were got and read this way, as a part of a sentence for a footnote."""
+        return {
+            "letter": f"letter (greedy; parser: {self.parser})",
+            "text": "text (the likeliest first word among the options, then the option with the highest summed "
+            "log-probability that begins with it; a tie counts as unread)",
+            "likelihood": "likelihood (the option with the highest summed log-probability; a tie counts as unread)",
+        }[answering]
+
     @property
     def scorer(self) -> str:
-        """The scorer that the tables show: the parser of letters, or the sum of an option's log-probabilities."""
-        return self.parser if self.answering == "letter" else "sum"
+        """The scorer of the configured way of answering."""
+        return self.scorer_of(self.answering)
 
     @property
     def how(self) -> str:
-        """How answers were got and read, as a sentence for a footnote."""
-        if self.answering == "letter":
-            return f"Answering: letter (greedy); parser: {self.parser}."
-        return "Answering: likelihood (the option with the highest summed log-probability; a tie counts as unread)."
+        """How answers were got and read in the configured way, as a sentence for a footnote."""
+        return f"Answering: {self.how_of(self.answering)}."
 
     @property
     def level(self) -> str:

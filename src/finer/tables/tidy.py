@@ -20,12 +20,18 @@ _SETTING_ORDER = [*SETTINGS, *(f"level_{level}" for level in range(1, 8))]
 
 
 def select(
-    estimates: pl.DataFrame, statistics: Sequence[str], answering: str, scorer: str, by_count: bool = False
+    estimates: pl.DataFrame,
+    statistics: Sequence[str],
+    answering: str,
+    scorer: str,
+    by_count: bool = False,
+    controls: Sequence[str] = ("none",),
 ) -> pl.DataFrame:
-    """Return the estimates of these statistics, overall or by entity count."""
+    """Return the estimates of these statistics, overall or by entity count; asked with the right image by default."""
     count = pl.col("entity_count").is_not_null() if by_count else pl.col("entity_count").is_null()
     chosen = pl.col("statistic").is_in(list(statistics))
-    return estimates.filter(chosen & (pl.col("answering") == answering) & (pl.col("scorer") == scorer) & count)
+    asked = (pl.col("answering") == answering) & pl.col("control").is_in(list(controls))
+    return estimates.filter(chosen & asked & (pl.col("scorer") == scorer) & count)
 
 
 def check_grid(cells: pl.DataFrame, order: Sequence[Subject], extra: Sequence[str] = ()) -> None:
@@ -47,9 +53,26 @@ def check_grid(cells: pl.DataFrame, order: Sequence[Subject], extra: Sequence[st
             )  # fmt: skip
 
 
-def ordered(cells: pl.DataFrame, order: Sequence[Subject], benchmarks: Sequence[str]) -> pl.DataFrame:
-    """Sort by model, variant, benchmark and setting as configured, then by the remaining keys."""
-    ranks: Mapping[str, Sequence[str]] = {"benchmark": benchmarks, "setting": _SETTING_ORDER}
+def check_present(cells: pl.DataFrame, needed: pl.DataFrame) -> None:
+    """Raise InputError unless each row of ``needed`` (columns of the estimates) has an estimate."""
+    missing = needed.join(cells, on=needed.columns, how="anti").sort(needed.columns)
+    if missing.height:
+        raise InputError(
+            "an estimate is missing", field=", ".join(needed.columns), found="no such row",
+            row=", ".join(f"{name} {value}" for name, value in missing.row(0, named=True).items()),
+            expected="an estimate of every benchmark, setting and way of asking",
+            cure="ask all items in all ways, and estimate again",
+        )  # fmt: skip
+
+
+def ordered(
+    cells: pl.DataFrame, order: Sequence[Subject], benchmarks: Sequence[str], **further: Sequence[str]
+) -> pl.DataFrame:
+    """Sort by model, variant, benchmark and setting as configured, then by the remaining keys.
+
+    ``further`` names columns to sort by next, each with its values in order.
+    """
+    ranks: Mapping[str, Sequence[str]] = {"benchmark": benchmarks, "setting": _SETTING_ORDER, **further}
     place = pl.DataFrame(
         {"model": [m for m, _ in order], "variant": [v for _, v in order], "_place": range(len(order))},
         schema={"model": pl.String, "variant": pl.String, "_place": pl.Int64},
@@ -58,7 +81,7 @@ def ordered(cells: pl.DataFrame, order: Sequence[Subject], benchmarks: Sequence[
     by: list[str | pl.Expr] = [
         "_place",
         *(pl.col(name).replace_strict(list(r), list(range(len(r)))) for name, r in ranks.items()),
-        *(name for name in ("statistic", "entity_count") if name in cells.columns),
+        *(name for name in ("scorer", "statistic", "entity_count") if name in cells.columns),
     ]
     return ranked.sort(by).drop("_place")
 

@@ -5,9 +5,13 @@ digits may flip. Allowed is therefore what ``ALLOWED_PAIRS`` flipped pairs (or q
 
 - ``value`` and ``difference``: ALLOWED_PAIRS / n x 100 percentage points; ``unparsed`` the same;
 - ``ci_low`` and ``ci_high``: twice that, since a bound moves with the value and with its spread;
-- ``interval`` may differ (an answer can tip the choice between bootstrap and Wilson): listed, within tolerance;
+- of a row whose ``statistic`` is ``gain_of_seeing``, a difference of two askings, each of them twice as much again;
+- ``interval`` may differ (an answer can tip the choice between bootstrap and Wilson, or that none is to be trusted):
+  listed, within tolerance, and so are the bounds of the side whose interval is ``none``;
 - ``count`` in a table without ``n``: ALLOWED_PAIRS;
 - all else (which tables and cells there are, n, images, published values) must be equal.
+
+Tables of times (``NOT_COMPARED``) are never the same twice and are left out.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ import polars as pl
 from finer.errors import InputError
 
 ALLOWED_PAIRS = 2
+NOT_COMPARED = ("times.csv",)
+_GAIN = "gain_of_seeing"
 _ROUNDING = 2e-4  # both sides are rounded to four decimals
 _FACTOR = {"value": 1, "difference": 1, "unparsed": 1, "ci_low": 2, "ci_high": 2}
 _EXACT = ("n", "n_images", "published")
@@ -131,13 +137,20 @@ def _compare_cell(
         if column == "count":
             allowed = allowed_pairs
         elif column in _FACTOR and reference.get("n"):
-            allowed = _FACTOR[column] * 100 * allowed_pairs / float(str(reference["n"]))
-        close = column == "interval" or (
+            askings = 2 if reference.get("statistic") == _GAIN else 1
+            allowed = askings * _FACTOR[column] * 100 * allowed_pairs / float(str(reference["n"]))
+        close = column == "interval" or _tipped(column, reference, run) or (
             allowed is not None and before is not None and after is not None
             and abs(float(after) - float(before)) <= allowed + _ROUNDING
         )  # fmt: skip
         deviations.append(Deviation(name, cell, column, before, after, allowed, not close))
     return deviations
+
+
+def _tipped(column: str, reference: dict[str, str | None], run: dict[str, str | None]) -> bool:
+    """Whether a bound is there on one side only because the other side's interval is "none"."""
+    kinds = {side.get("interval"): side[column] for side in (reference, run)}
+    return column in ("ci_low", "ci_high") and len(kinds) == 2 and kinds.get("none", "") is None
 
 
 def _by_key(frame: pl.DataFrame, key: Sequence[str], name: str) -> dict[tuple[str | None, ...], dict[str, str | None]]:
@@ -153,7 +166,7 @@ def _by_key(frame: pl.DataFrame, key: Sequence[str], name: str) -> dict[tuple[st
 def _csv_names(folder: Path) -> set[str]:
     if not folder.is_dir():
         raise InputError("no such folder", file=folder, expected="a folder of tables", cure="make the run first")
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.csv")}
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.csv") if path.name not in NOT_COMPARED}
 
 
 def _read(path: Path) -> pl.DataFrame:

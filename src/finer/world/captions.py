@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finer.world.claims import View
-from finer.world.phrases import PREDICATES, attributes, capital, described, with_article
+from finer.world.phrases import PREDICATES, attributes, capital, cell_name, described, with_article
 
 _SENTENCES = 4  # at most; long answers would cost the base training more than they teach
 
@@ -25,5 +25,5 @@ def short_caption(view: View) -> str:
         elif rng.random() < 0.5:
             sentences.append(f"There is {text}.")
         else:
-            sentences.append(f"{capital(text)} is at row {thing.row + 1}, column {thing.column + 1}.")
+            sentences.append(f"{capital(text)} is {cell_name(thing.row, thing.column)}.")
     return " ".join(sentences)

@@ -13,6 +13,7 @@ from finer.world.phrases import (
     attribute_phrase,
     attributes,
     capital,
+    cell_name,
     with_article,
 )
 from finer.world.prompts import WORDING, drawn, lettered, option_count
@@ -38,7 +39,7 @@ def _lookup_of(view: View) -> Exchange | None:
     parts = [adjectives(thing, attributes(thing))]
     if thing.outlined:
         parts.append("black outline")
-    parts.append(f"row {thing.row + 1}, column {thing.column + 1}")
+    parts.append(cell_name(thing.row, thing.column))
     return drawn(view.rng, WORDING["lookup_of"]).format(name=view.name(index)), ", ".join(parts)
 
 
@@ -49,7 +50,7 @@ def _lookup_at(view: View) -> Exchange:
         row, column = thing.row, thing.column
     else:
         row, column = rng.randrange(GRID), rng.randrange(GRID)
-    question = drawn(rng, WORDING["lookup_at"]).format(cell=f"row {row + 1}, column {column + 1}")
+    question = drawn(rng, WORDING["lookup_at"]).format(cell=cell_name(row, column))
     here = sorted((t for t in view.things if (t.row, t.column) == (row, column)), key=lambda t: not t.is_figure)
     if not here:
         return question, "nothing"

@@ -7,7 +7,7 @@ from random import Random
 
 from finer.world.catalogue import COLORS
 from finer.world.claims import View
-from finer.world.phrases import PREDICATES, attributes, capital, described, with_article
+from finer.world.phrases import PREDICATES, attributes, capital, cell_name, described, with_article
 from finer.world.pictures import GENERAL, Chart, Compare, Marked, Picture, Sign
 from finer.world.prompts import drawn
 from finer.world.scenes import Thing
@@ -42,7 +42,7 @@ def long_caption(view: View) -> tuple[str, str]:
             name, other = view.rng.choice(related)
             sentences.append(f"{text} {PREDICATES[name]} the {view.name(other)}.")
         else:
-            sentences.append(f"{text} is at row {thing.row + 1}, column {thing.column + 1}.")
+            sentences.append(f"{text} is {cell_name(thing.row, thing.column)}.")
     return view.rng.choice(GENERAL["caption_long"]), " ".join(sentences)
 
 

@@ -59,6 +59,11 @@ def relation_phrase(name: str, target: str) -> str:
     return f"{PREDICATES[name]} the {target}"
 
 
+def cell_name(row: int, column: int) -> str:
+    """Return the words for a cell, each from 0: "upper leftish"."""
+    return f"{TEXT['rows'][row]} {TEXT['columns'][column]}"
+
+
 def telling_name(scene: Scene, index: int) -> str | None:
     """Return words without article that mean this thing alone ("ball", "red ball"), or None if one word cannot."""
     thing = scene.things[index]

@@ -31,6 +31,7 @@ from finer.mllm.training.vision import (
     cell_tokens,
     centre_features,
     image_features,
+    linear_patches,
     unit_features,
     vision_batches,
     vision_parts,
@@ -126,8 +127,9 @@ class _Training:
         if self.progress.stage == 0 and self.recipe.grown_from is not None:
             self._next_stage()
         if self.progress.stage == 0:
-            if not self._vision():
-                return False
+            with linear_patches(self.model):
+                if not self._vision():
+                    return False
             unit_features(self.model, self.pixels)
             self._round_vision()
             self._next_stage()
@@ -140,7 +142,8 @@ class _Training:
         if begins and self.recipe.centred:
             centre_features(self.model, self.pixels)
             self._round_vision()
-        self.features = all_features(self.model, self.pixels)
+        with linear_patches(self.model):
+            self.features = all_features(self.model, self.pixels)
         self.report(f"features {tuple(self.features.shape)} at {self.progress.cpu_seconds:.0f} CPU s")
         if begins:
             places = cell_tokens(self.model)

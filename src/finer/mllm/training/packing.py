@@ -20,7 +20,8 @@ from transformers.processing_utils import ProcessorMixin
 
 from finer.errors import InputError
 from finer.keys import generator
-from finer.mllm.families import FAMILIES, LETTERS, Family, family_of, prefix_length
+from finer.mllm.families import FAMILIES, Family, family_of, prefix_length
+from finer.mllm.tokenizer import LETTERS
 from finer.mllm.training.instruct import Instruct
 from finer.mllm.training.recipe import COUNTED, LETTERED_TASKS, OPTION, TASKS, LanguageStage
 

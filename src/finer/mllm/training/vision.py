@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -47,6 +48,19 @@ class Pixels:
         pixels = torch.from_numpy(self.values[images]).to(torch.float32).mul_(1 / 127.5).sub_(1.0)
         options = {name: value.repeat(len(images), 1) for name, value in self.options.items()}
         return {"pixel_values": pixels.flatten(0, 1), **options}
+
+
+@contextmanager
+def linear_patches(model: PreTrainedModel) -> Iterator[None]:
+    """Embed patches by a matrix product where the stock model convolves one patch at a time, twice as slow a step."""
+    embed = getattr(getattr(model.model, "visual", None), "patch_embed", None)
+    if embed is not None:
+        embed.forward = lambda patches: functional.linear(patches, embed.proj.weight.flatten(1))
+    try:
+        yield
+    finally:
+        if embed is not None:
+            del embed.forward
 
 
 def image_features(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
