@@ -9,7 +9,7 @@ import pytest
 
 from fake_evaluation import CHOICES, SKILL, finer_items, granularity_items, item, response, responses
 from finer.errors import InputError
-from finer.schemas import ESTIMATES, ITEMS, RESPONSES, VERDICTS
+from finer.schemas import ESTIMATES, ITEMS, POOLED, RESPONSES, VERDICTS
 from finer.scoring.verdicts import verdicts
 from finer.stats.estimates import estimate, estimates
 from finer.store import read_table, table_from, write_table
@@ -80,7 +80,7 @@ def test_every_value_is_the_plain_share_of_its_rows(
     overall = pairs.group_by(cell).agg(expected=100 * pl.col("both").mean(), pairs=pl.len())
     by_count = pairs.group_by([*cell, "entity_count"]).agg(expected=100 * pl.col("both").mean(), pairs=pl.len())
     chosen = found.filter(statistic="paired_accuracy", scorer="strict", answering="letter")
-    chosen = chosen.rename({"setting": "grouping"})
+    chosen = chosen.filter(pl.col("benchmark") != POOLED).rename({"setting": "grouping"})
     for expected, keys in ((overall, cell), (by_count, [*cell, "entity_count"])):
         which = pl.col("entity_count").is_not_null() if "entity_count" in keys else pl.col("entity_count").is_null()
         joined = chosen.filter(which).join(expected, on=keys, how="full", validate="1:1")
@@ -99,7 +99,7 @@ def test_granularity_shows_both_shares_and_detection(found: pl.DataFrame) -> Non
     shown = set(level["statistic"])
     assert {"no_share", "yes_share", "d_prime", "criterion", "unparsed_share", "paired_accuracy"} <= shown
     rows = found.filter(statistic="d_prime", interval="bootstrap", scorer="strict")
-    assert rows.height > 10 and (rows["n"] == 60).all()
+    assert rows.height > 10 and rows.filter(pl.col("n") != 60 * (1 + (pl.col("benchmark") == POOLED).cast(pl.Int64))).is_empty()
     assert ((rows["ci_low"] < rows["value"]) & (rows["value"] < rows["ci_high"])).all()
 
 
@@ -153,14 +153,74 @@ def test_imported_pairs_without_entity_counts_have_overall_estimates_only() -> N
     assert frame["entity_count"].is_null().all() and value(frame, "paired_accuracy") == 100.0
 
 
-def test_controls_are_estimated_apart() -> None:
-    asked, said = pair(("A", "A"))
-    blind, guessed = pair(("B", "B"))
-    items = table_from([*asked, *({**row, "control": "text_only"} for row in blind)], ITEMS)
-    answers = table_from([*said, *({**row, "control": "text_only"} for row in guessed)], RESPONSES)
-    judged = verdicts(items, answers)
-    assert value(estimates(items, judged, **CHOICES), "paired_accuracy") == 100.0
-    assert value(estimates(items, judged, **CHOICES, control="text_only"), "paired_accuracy") == 0.0
+def test_pooled_is_the_share_over_both_benchmarks_and_narrower_than_either(found: pl.DataFrame) -> None:
+    chosen = found.filter(
+        pl.col("statistic") == "paired_accuracy", pl.col("scorer") == "strict", pl.col("entity_count").is_null(),
+        pl.col("interval") == "bootstrap",
+    )  # fmt: skip
+    cells = chosen.group_by("model", "variant", "setting").agg(
+        parts=pl.col("benchmark").len(),
+        mean=(pl.col("value") * pl.col("n")).filter(pl.col("benchmark") != POOLED).sum()
+        / pl.col("n").filter(pl.col("benchmark") != POOLED).sum(),
+        pooled=pl.col("value").filter(pl.col("benchmark") == POOLED).first(),
+        width=(pl.col("ci_high") - pl.col("ci_low")).filter(pl.col("benchmark") == POOLED).first(),
+        narrowest=(pl.col("ci_high") - pl.col("ci_low")).filter(pl.col("benchmark") != POOLED).min(),
+    )
+    whole = cells.filter(pl.col("parts") == 3)
+    assert whole.height > 10
+    assert ((whole["mean"] - whole["pooled"]).abs() < 1e-9).all()
+    assert (whole["width"] < whole["narrowest"]).mean() > 0.95
+
+
+def test_one_benchmark_has_no_pooled_estimates() -> None:
+    assert POOLED not in of_pairs(("A", "A"), ("A", "B"))["benchmark"]
+
+
+def with_control(control: str, seen: list[tuple[str, str]], blind: list[tuple[str, str]]) -> pl.DataFrame:
+    """Estimates of pairs, the first of which were also asked without seeing."""
+    asked, said = [], []
+    for answers, kind in ((seen, "none"), (blind, control)):
+        for k, texts in enumerate(answers):
+            rows, words = pair(texts, group_id=f"g{k}", image_id=f"image{k}", control=kind)
+            asked += rows
+            said += [{**word, "control": kind} for word in words]
+    items = table_from(asked, ITEMS)
+    return estimates(items, verdicts(items, table_from(said, RESPONSES)), **CHOICES)
+
+
+@pytest.mark.parametrize("control", ["wrong_image", "text_only"])
+def test_controls_are_compared_with_the_same_pairs_seen(control: str) -> None:
+    right, wrong = ("A", "A"), ("A", "B")
+    frame = with_control(control, [right, right, wrong, wrong, wrong], [right, wrong, wrong])
+    assert value(frame, "paired_accuracy", control="none") == 40.0
+    assert value(frame, "seen_paired_accuracy", control=control) == pytest.approx(200 / 3)  # of three pairs, not five
+    assert value(frame, "paired_accuracy", control=control) == pytest.approx(100 / 3)
+    assert value(frame, "gain_of_seeing", control=control) == pytest.approx(100 / 3)
+    assert set(frame.filter(control=control)["statistic"]) == {
+        "paired_accuracy", "seen_paired_accuracy", "gain_of_seeing"
+    }  # fmt: skip
+
+
+def test_the_gain_is_resampled_as_a_difference() -> None:
+    """Pairs that are right or wrong with and without the image say nothing of the gain and must not widen it."""
+    right, wrong = ("A", "A"), ("A", "B")
+    half, gained = [right, wrong] * 60, [right] * 20
+    frame = with_control("text_only", half + gained, half + [wrong] * 20).filter(
+        statistic="gain_of_seeing", scorer="strict"
+    )
+    assert frame["interval"].item() == "bootstrap"
+    assert frame["value"].item() == pytest.approx(100 * 20 / 140)
+    error = 100 * (20 / 140 * 120 / 140 / 140) ** 0.5
+    assert frame["ci_high"].item() - frame["ci_low"].item() == pytest.approx(2 * 1.96 * error, rel=0.15)
+
+
+@pytest.mark.parametrize(("blind", "gain"), [(("A", "A"), 0.0), (("A", "B"), 100.0)])
+def test_a_gain_without_variation_has_an_interval_with_width(blind: tuple[str, str], gain: float) -> None:
+    frame = with_control("text_only", [("A", "A")] * 40, [blind] * 40).filter(
+        statistic="gain_of_seeing", scorer="strict"
+    )
+    assert (frame["value"].item(), frame["interval"].item()) == (gain, "newcombe")
+    assert frame["ci_high"].item() - frame["ci_low"].item() > 5
 
 
 @pytest.mark.parametrize(

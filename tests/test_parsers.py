@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finer.schemas import ANSWERING
 from finer.scoring.parsers import (
     LETTERS,
     PARSERS,
@@ -93,7 +94,20 @@ def test_a_bare_letter_is_the_same_to_both_scorers(letter: str, before: str, aft
     assert read(strict_letter, text) == read(upstream_letter, text) == [LETTERS.index(letter)]
 
 
+def test_there_is_a_parser_for_every_way_of_answering() -> None:
+    assert set(PARSERS) == set(ANSWERING)
+
+
+def test_what_is_said_is_the_likeliest_option_among_those_with_the_likeliest_first_word() -> None:
+    frame = pl.DataFrame({
+        "option_logprobs": [[-9.0, -1.0, -5.0], [-2.0, -1.0, -3.0], [-2.0, -1.0, -2.0], [-3.0, -3.0, -1.0]],
+        "option_first_logprobs": [[-0.1, -2.0, -0.1], [-2.0, -0.1, -0.1], [-0.1, -3.0, -0.1], [-0.5, -0.5, -1.0]],
+    })  # fmt: skip
+    columns, parser = PARSERS["text"]["sum"]
+    assert frame.select(parser(*map(pl.col, columns))).to_series().to_list() == [2, 1, None, None]
+
+
 def test_the_likeliest_option_is_read_and_a_tie_is_unparsed() -> None:
     frame = pl.DataFrame({"option_logprobs": [[-3.0, -1.0, -2.0], [-1.0, -2.0, -1.0], [-5.0, -4.0, -4.0]]})
-    column, parser = PARSERS["likelihood"]["sum"]
+    (column,), parser = PARSERS["likelihood"]["sum"]
     assert frame.select(parser(pl.col(column))).to_series().to_list() == [1, None, None]

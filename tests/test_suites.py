@@ -113,3 +113,58 @@ def test_likelihood_asks_the_question_without_its_options() -> None:
     assert asked.select("item_id", "options", "answer_index").equals(
         lettered.select("item_id", "options", "answer_index")
     )
+
+
+def many(count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A benchmark of one pair an image, and its images."""
+    names = [f"i{k}" for k in range(count)]
+    asked = [
+        pairs().with_columns(
+            pl.format("{}-{}", pl.lit(n), "mcq_id").alias("mcq_id"), pair_id=pl.lit(n), image_id=pl.lit(n)
+        )
+        for n in names
+    ]
+    return pl.concat(asked), pl.concat([images(image_id=n, path=f"{n}.jpg", sha256=n) for n in names])
+
+
+def test_controls_ask_both_questions_of_a_pair_about_one_wrong_image_and_about_none() -> None:
+    asked, shown = many(12)
+    made = finer.items(asked, shown, finer.Controls(5, "letter", 1))
+    assert made.filter(control="none").height == 12 * 2 * 3
+    for control in ("wrong_image", "text_only"):
+        blind = made.filter(control=control)
+        assert blind.height == 10 and set(blind["answering"]) == {"letter"}
+        assert blind.group_by("group_id").agg(pl.col("polarity").n_unique())["polarity"].to_list() == [2] * 5
+        # The very questions, apart from what is shown.
+        same = ["item_id", "prompt", "options", "answer_index", "image_id", "group_id", "grouping"]
+        plain = made.filter(control="none", answering="letter").join(blind, on="item_id", how="semi")
+        assert blind.sort("item_id").select(same).equals(plain.sort("item_id").select(same))
+    wrong = made.filter(control="wrong_image")
+    assert wrong.group_by("group_id").agg(pl.col("image_paths").n_unique())["image_paths"].to_list() == [1] * 5
+    assert all(row["image_paths"] != [f"{row['image_id']}.jpg"] for row in wrong.iter_rows(named=True))
+    assert wrong["image_paths"].n_unique() > 1
+    assert made.filter(control="text_only")["image_paths"].list.len().to_list() == [0] * 10
+
+
+def test_the_pairs_of_controls_do_not_depend_on_other_pairs() -> None:
+    asked, shown = many(12)
+    controls = finer.Controls(4, "text", 1)
+    few = finer.items(asked, shown, controls).filter(control="text_only")
+    more = finer.items(asked, shown, finer.Controls(8, "text", 1)).filter(control="text_only")
+    assert set(few["group_id"]) < set(more["group_id"]) and set(few["answering"]) == {"text"}
+
+
+def test_a_picture_of_the_same_content_is_no_wrong_image() -> None:
+    asked, shown = many(3)
+    twins = shown.with_columns(sha256=pl.when(pl.col("image_id") != "i2").then(pl.lit("twin")).otherwise("sha256"))
+    wrong = finer.items(asked, twins, finer.Controls(3)).filter(control="wrong_image", image_id="i0")
+    assert wrong["image_paths"].to_list() == [["i2.jpg"]] * 2
+    with pytest.raises(InputError, match="no other image"):
+        finer.items(pairs(), images(), finer.Controls(1))
+
+
+def test_text_asks_as_likelihood_does() -> None:
+    made = finer.items(pairs(), images())
+    columns = ["item_id", "prompt", "options", "answer_index"]
+    text, likelihood = (made.filter(answering=way).select(columns) for way in finer.QUESTION_ONLY)
+    assert text.height == 2 and text.equals(likelihood)

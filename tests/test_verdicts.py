@@ -106,7 +106,6 @@ def test_two_responses_to_one_item_are_an_error(tmp_path: Path) -> None:
         ({"answer_index": -1}, "not one of the options"),
         ({"options": list("123456")}, "does not know these options"),
         ({"answering": "yes_no"}, "does not know these options"),
-        ({"answering": "text"}, "no parser"),
     ],
 )
 def test_an_item_that_cannot_be_judged_is_an_error(values: dict[str, object], message: str) -> None:

@@ -21,8 +21,9 @@ rule items_finer:
         runtime=5,
     params:
         code=code("items-finer"),
+        config=CFG.controls(),
     shell:
-        "python -m finer items-finer --pairs {input.table} --images {input.images} --out {output}"
+        "python -m finer items-finer --config {params.config:q} --pairs {input.table} --images {input.images} --out {output}"
         " 2> >(tee {log} >&2)"
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from finer.cli.verb import Arguments, settings, verb
 
 
-@verb("pairs", "images", "out")
+@verb("config", "pairs", "images", "out")
 def items_finer(a: Arguments) -> None:
-    """Turn pairs into items of the FINER suite."""
+    """Turn pairs into items of the FINER suite, blind controls included."""
     from finer.suites import finer
 
-    finer.build(a.pairs, a.images, a.out)
+    values = settings(a.config)
+    asked = values["evaluation"]
+    controls = finer.Controls(asked["control_pairs"], asked["answering"], values["seed"])
+    finer.build(a.pairs, a.images, a.out, controls)
 
 
 @verb("queries", "images", "out")

@@ -1,16 +1,17 @@
 """Parsers turn a response into the position of an option, or into nothing (unparsed).
 
-Each is a polars expression: a column of the response in (its text, or the log-probabilities of the options), option
-index (0-based, Int64) or null out. A parser never guesses.
+Each is a polars expression: columns of the response in (its text, the log-probabilities of the options), option index
+(0-based, Int64) or null out. A parser never guesses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 
 import polars as pl
 
-Parser = Callable[[pl.Expr], pl.Expr]
+Parser = Callable[..., pl.Expr]
 
 LETTERS = "ABCDE"
 YES_NO = ("yes", "no")
@@ -56,12 +57,19 @@ def likeliest(logprobs: pl.Expr) -> pl.Expr:
     return pl.when(~tied).then(logprobs.list.arg_max()).cast(pl.Int64())
 
 
-#: way of answering -> scorer -> column of the response, parser
-PARSERS: Mapping[str, Mapping[str, tuple[str, Parser]]] = {
-    "letter": {"strict": ("text", strict_letter), "upstream": ("text", upstream_letter)},
-    "yes_no": {"strict": ("text", strict_yes_no), "first_substring": ("text", first_substring_yes_no)},
+def likeliest_said(logprobs: pl.Expr, first_logprobs: pl.Expr) -> pl.Expr:
+    """Read the likeliest of the options that begin with the likeliest first word (``finer.firstwords``)."""
+    lost = first_logprobs.list.eval(pl.when(pl.element() < pl.element().max()).then(-inf).otherwise(0.0))
+    return likeliest(logprobs + lost)
+
+
+#: way of answering -> scorer -> columns of the response, parser
+PARSERS: Mapping[str, Mapping[str, tuple[tuple[str, ...], Parser]]] = {
+    "letter": {"strict": (("text",), strict_letter), "upstream": (("text",), upstream_letter)},
+    "yes_no": {"strict": (("text",), strict_yes_no), "first_substring": (("text",), first_substring_yes_no)},
+    "text": {"sum": (("option_logprobs", "option_first_logprobs"), likeliest_said)},
     # The sum over an option's tokens, and their mean, which does not favour short options.
-    "likelihood": {"sum": ("option_logprobs", likeliest), "mean": ("option_mean_logprobs", likeliest)},
+    "likelihood": {"sum": (("option_logprobs",), likeliest), "mean": (("option_mean_logprobs",), likeliest)},
 }
 
 

@@ -10,22 +10,14 @@ import polars as pl
 
 from finer.schemas import ESTIMATES, ITEMS, VERDICTS
 from finer.stats.detection import d_prime_and_criterion
-from finer.stats.intervals import (
-    Array,
-    bootstrap_weights,
-    clustered_error,
-    minimal_detectable_difference,
-    percentile_bounds,
-    share_intervals,
-    shares,
-)
+from finer.stats.intervals import Array, clustered_error, minimal_detectable_difference, percentile_bounds
+from finer.stats.samples import CELLS_AT_ONCE, Sample, samples, share_rows
+from finer.stats.seeing import blind_tallies, seeing
 from finer.stats.tallies import CELL, tallies
 from finer.store import check_table, read_tables, write_table
 
 #: statistics that are not shares in percent
 NOT_PERCENT = ("d_prime", "criterion")
-_RESAMPLED_TOGETHER = ["suite", "benchmark"]
-_CELLS_AT_ONCE = 512  # bounds the memory of (resamples, cells) arrays; the numbers do not depend on it
 
 
 def estimate(
@@ -50,58 +42,39 @@ def estimates(
     seed: int,
     resamples: int,
     confidence: float,
-    control: str = "none",
 ) -> pl.DataFrame:
     """Estimate every statistic of ``finer.stats.tallies.tallies`` in percent with its interval.
 
     Adds ``d_prime`` and ``criterion`` per yes/no cell (no interval where either share is too near 0 or 100 for the
-    bootstrap) and ``minimal_detectable_difference`` in points per cell of paired accuracy. The images of one suite
-    and benchmark are resampled together, so a further model or cell changes no other interval.
+    bootstrap) and ``minimal_detectable_difference`` in points per cell of paired accuracy; of questions that were also
+    asked without seeing, the statistics of ``finer.stats.seeing``; and all of it once more ``pooled`` over a suite's
+    benchmarks where there are several. The images of one suite and benchmark are resampled together, so a further
+    model, cell or benchmark changes no other interval.
     """
-    counted = tallies(items, verdicts, control)
-    parts = [
-        _of_benchmark(part, seed, resamples, confidence)
-        for part in counted.partition_by(_RESAMPLED_TOGETHER, maintain_order=True)
-    ]
+    plain = pl.col("control") == "none"
+    counted = tallies(items.filter(plain), verdicts.filter(plain))
+    blind = blind_tallies(items, verdicts)
+    parts = []
+    for sample in samples(counted, seed, resamples):
+        parts.append(_of_sample(counted, sample, confidence))
+        parts.append(seeing(blind, sample, confidence).select(list(ESTIMATES.columns)))
     result = pl.concat(parts).sort(ESTIMATES.key) if parts else ESTIMATES.empty()
     return check_table(result, ESTIMATES)
 
 
-def _of_benchmark(counted: pl.DataFrame, seed: int, resamples: int, confidence: float) -> pl.DataFrame:
-    cells, hits, trials = count_arrays(counted)
-    where = counted.select(_RESAMPLED_TOGETHER).row(0)
-    weights = bootstrap_weights(hits.shape[0], resamples, seed, *where)
+def _of_sample(counted: pl.DataFrame, sample: Sample, confidence: float) -> pl.DataFrame:
+    cells, hits, trials = sample.spread(counted)
     blocks = []
-    for start in range(0, cells.height, _CELLS_AT_ONCE):
-        block = slice(start, start + _CELLS_AT_ONCE)
-        blocks.append(_share_rows(cells[block], hits[:, block], trials[:, block], weights, confidence))
+    for start in range(0, cells.height, CELLS_AT_ONCE):
+        block = slice(start, start + CELLS_AT_ONCE)
+        blocks.append(_share_rows(cells[block], hits[:, block], trials[:, block], sample.weights, confidence))
     rows = pl.concat(blocks)
-    return pl.concat([rows, *_detection_rows(rows, hits, trials, weights, confidence)]).select(list(ESTIMATES.columns))
-
-
-def count_arrays(counted: pl.DataFrame) -> tuple[pl.DataFrame, Array, Array]:
-    """Spread tallies of one benchmark: cells (one row each, columns ``CELL``), hits and trials (images, cells)."""
-    cells = counted.select(CELL).unique().sort(CELL)
-    images = counted.select("image_id").unique().sort("image_id").with_row_index("image")
-    placed = counted.join(images, on="image_id").join(
-        cells.with_row_index("cell"), on=CELL, nulls_equal=True, validate="m:1"
-    )
-    at = (placed["image"].to_numpy(), placed["cell"].to_numpy())
-    hits, trials = (np.zeros((images.height, cells.height)) for _ in range(2))
-    hits[at], trials[at] = placed["hits"].to_numpy(), placed["trials"].to_numpy()
-    return cells, hits, trials
+    detected = _detection_rows(rows, hits, trials, sample.weights, confidence)
+    return pl.concat([rows, *detected]).select(list(ESTIMATES.columns))
 
 
 def _share_rows(cells: pl.DataFrame, hits: Array, trials: Array, weights: Array, confidence: float) -> pl.DataFrame:
-    found = share_intervals(hits, trials, weights, confidence)
-    rows = cells.with_columns(
-        value=pl.Series(100 * shares(hits.sum(axis=0), trials.sum(axis=0))),
-        ci_low=pl.Series(100 * found.low),
-        ci_high=pl.Series(100 * found.high),
-        n=pl.Series(trials.sum(axis=0).astype(np.int64)),
-        n_images=pl.Series((trials > 0).sum(axis=0).astype(np.int64)),
-        interval=pl.Series(np.where(found.wilson, "wilson", "bootstrap").tolist(), dtype=pl.String),
-    )
+    rows = share_rows(cells, hits, trials, weights, confidence)[0]
     detectable = 100 * minimal_detectable_difference(clustered_error(hits, trials), confidence)
     accuracy = (pl.col("statistic") == "paired_accuracy") & pl.col("entity_count").is_null()
     powers = rows.with_columns(detectable=pl.Series(detectable)).filter(accuracy).with_columns(

@@ -13,6 +13,7 @@ one the fewer rare images there are to measure it from (``wilson_n``): too wide 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -114,6 +115,18 @@ def wilson(share: Array, n: Array, confidence: float) -> tuple[Array, Array]:
     low = np.where(share == 0, 0.0, np.clip(centre - half, 0, 1))
     high = np.where(share == 1, 1.0, np.clip(centre + half, 0, 1))
     return low, high
+
+
+def newcombe(one: Array, bounds: Sequence[Array], other: Array, other_bounds: Sequence[Array]) -> tuple[Array, Array]:
+    """Return the interval of ``one - other`` from the two shares' own bounds (low, high), as if independent.
+
+    Newcombe 1998 (Statistics in Medicine 17:873), method 10; with other bounds than Wilson's, the method of variance
+    estimates recovery. Bounds stay within [-1, 1].
+    """
+    difference = one - other
+    low = difference - np.sqrt((one - bounds[0]) ** 2 + (other_bounds[1] - other) ** 2)
+    high = difference + np.sqrt((bounds[1] - one) ** 2 + (other - other_bounds[0]) ** 2)
+    return np.clip(low, -1, 1), np.clip(high, -1, 1)
 
 
 def rare_images(hits: Array, trials: Array) -> npt.NDArray[np.int64]:

@@ -24,20 +24,19 @@ TALLY = {
 _WITHIN = [name for name in CELL if name not in ("statistic", "entity_count")]
 
 
-def tallies(items: pl.DataFrame, verdicts: pl.DataFrame, control: str = "none") -> pl.DataFrame:
-    """Count hits and trials of every statistic (columns ``TALLY``), for the items of one control.
+def tallies(items: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Count hits and trials of every statistic (columns ``TALLY``).
 
-    Of answers by letter: ``paired_accuracy`` (also by entity count), ``positive_accuracy``, ``negative_accuracy``,
+    Of answers to multiple-choice questions: ``paired_accuracy`` (also by entity count), ``positive_accuracy``, ``negative_accuracy``,
     ``unparsed_share``, ``letter_a_share`` … ``letter_e_share``. Of answers by yes or no: ``no_share`` of wrong
     queries, ``yes_share`` of right ones, ``paired_accuracy``, ``unparsed_share``.
     Raises InputError if a pair is not one positive and one negative question about one image.
     """
-    chosen = items.filter(pl.col("control") == control)
-    check_pairs(chosen)
-    known = chosen.select(
+    check_pairs(items)
+    known = items.select(
         *_QUESTION, "suite", "benchmark", "image_id", "group_id", "polarity", "entity_count", setting="grouping"
     )
-    judged = verdicts.filter(pl.col("control") == control).join(known, on=_QUESTION, how="left", validate="m:1")
+    judged = verdicts.join(known, on=_QUESTION, how="left", validate="m:1")
     if (strangers := judged.filter(pl.col("suite").is_null())).height:
         raise InputError(
             "a verdict on an item that is not in the table of items", row=strangers["item_id"][0], field="item_id",
@@ -51,7 +50,7 @@ def tallies(items: pl.DataFrame, verdicts: pl.DataFrame, control: str = "none") 
 
 def check_pairs(items: pl.DataFrame) -> None:
     """Raise InputError unless every group is one positive and one negative question of one image and cell."""
-    columns = ["suite", "benchmark", "group_id", "answering"]
+    columns = ["suite", "benchmark", "group_id", "answering", "control"]
     pairs = items.group_by(columns).agg(
         positive=(pl.col("polarity") == "positive").sum(),
         negative=(pl.col("polarity") == "negative").sum(),

@@ -33,6 +33,14 @@ COPY = 0.5
 ROTATION_SEED = 1
 
 
+def placed(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the labels of cells with row and column (from 1) of the filled ones as two more."""
+    images, count, _ = cells.shape
+    side = round(count**0.5)
+    place = np.broadcast_to(np.stack(np.divmod(np.arange(count), side), -1) + 1, (images, count, 2))
+    return np.concatenate([cells, np.where((cells > 0).any(2, keepdims=True), place, 0)], -1)
+
+
 def label_presence(cells: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
     """Return images x classes: which label values occur in an image; and the classes as (label, value)."""
     classes = [
@@ -95,7 +103,7 @@ def align(
         turned: without it a word, being most like itself, finds itself first.
     """
     images = min(SAMPLE, len(features))
-    cells = data.cells[:images]
+    cells = placed(data.cells[:images])
     language = model.model.language_model
     shown, classes = label_presence(cells)
     pairs = words_of_labels(word_presence(data, packer, images, language.embed_tokens.num_embeddings), shown)

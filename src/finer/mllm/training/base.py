@@ -31,6 +31,7 @@ from finer.mllm.training.vision import (
     cell_tokens,
     centre_features,
     image_features,
+    lift_places,
     linear_patches,
     unit_features,
     vision_batches,
@@ -139,8 +140,11 @@ class _Training:
         if hasattr(self.model.model, "image_newline"):
             self.model.model.image_newline.requires_grad_(False)
         begins = (self.progress.stage, self.progress.step) == (1, 0) and self.recipe.grown_from is None
-        if begins and self.recipe.centred:
-            centre_features(self.model, self.pixels)
+        if begins:
+            if self.recipe.place_gain != 1.0:
+                lift_places(self.model, self.pixels, self.recipe.place_gain)
+            if self.recipe.centred:
+                centre_features(self.model, self.pixels)
             self._round_vision()
         with linear_patches(self.model):
             self.features = all_features(self.model, self.pixels)

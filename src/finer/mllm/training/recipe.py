@@ -64,6 +64,7 @@ class Recipe:
     stages: tuple[LanguageStage, ...]
     turned: bool = True  # words start turned away from the features they name, so that none finds itself
     centred: bool = True  # image features have the mean of all cells taken out
+    place_gain: float = 1.0  # how much row and column of a cell are raised in the image features
     grown_from: str | None = None  # another recipe, whose finished model becomes the first layers of this one
     held_out: int = 500  # last images of the data: never trained on
     compiled: bool = True  # one compiled decoder layer at a time; the tests run eagerly

@@ -150,6 +150,24 @@ def centre_features(model: PreTrainedModel, pixels: Pixels, sample: int = 256) -
     unit_features(model, pixels, sample)
 
 
+def lift_places(model: PreTrainedModel, pixels: Pixels, gain: float, sample: int = 1024) -> None:
+    """Raise what row and column contribute to image features by ``gain``.
+
+    Stage V needs place for nothing but its own two heads and leaves it a twentieth of the features' variance; language
+    models then learn every word but those that compare places. The directions raised are the means of each
+    row's and each column's cells; the projector's last layer takes the change in, so the model stays a stock one.
+    """
+    with torch.no_grad():
+        features = image_features(model, pixels.inputs(np.arange(min(sample, len(pixels.values)))))
+        cells = features[:, cell_tokens(model)].mean((0, 2)).unflatten(0, (SIDE, SIDE))
+        cells = cells - cells.mean((0, 1))
+        basis = torch.linalg.qr(torch.cat([cells.mean(1)[1:], cells.mean(0)[1:]]).T).Q
+        last = vision_parts(model)[2]
+        last.weight.add_((gain - 1) * basis @ (basis.T @ last.weight))
+        last.bias.add_((gain - 1) * basis @ (basis.T @ last.bias))
+    unit_features(model, pixels)
+
+
 def all_features(model: PreTrainedModel, pixels: Pixels) -> Tensor:
     """Return the features of all images, images x tokens x width, kept in bfloat16 (what training computes in)."""
     with torch.no_grad():
