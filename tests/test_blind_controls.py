@@ -17,7 +17,6 @@ from fake_estimates import CONTROL_PAIRS, SUBJECTS, fake_estimates, fake_levels,
 from fake_evaluation import SHOWN
 from finer.errors import InputError
 from finer.schemas import ESTIMATES, POOLED, SETTINGS, TEXT_RANKER
-from finer.stats.ranker import SCHEMA
 from finer.store import write_table
 from finer.tables.blind_controls import COLUMNS, RANKER, blind_controls, blind_layout, write_blind_controls
 from finer.tables.figures import entity_count_rows, granularity_rows
@@ -228,10 +227,6 @@ def test_a_ranker_without_a_cell_is_an_error(found: pl.DataFrame, hole: dict[str
     rest = ranker.join(ranker.filter(**hole), on=list(TEXT_RANKER.key), how="anti")
     with pytest.raises(InputError, match="the text-only ranker is missing"):
         blind_controls(found, rest, SHOWN)
-
-
-def test_the_ranker_writes_what_the_table_reads() -> None:
-    assert dict(TEXT_RANKER.columns) == dict(SCHEMA)
 
 
 # ---------------------------------------------------------------- nothing of it leaks

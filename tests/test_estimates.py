@@ -99,7 +99,10 @@ def test_granularity_shows_both_shares_and_detection(found: pl.DataFrame) -> Non
     shown = set(level["statistic"])
     assert {"no_share", "yes_share", "d_prime", "criterion", "unparsed_share", "paired_accuracy"} <= shown
     rows = found.filter(statistic="d_prime", interval="bootstrap", scorer="strict")
-    assert rows.height > 10 and rows.filter(pl.col("n") != 60 * (1 + (pl.col("benchmark") == POOLED).cast(pl.Int64))).is_empty()
+    assert (
+        rows.height > 10
+        and rows.filter(pl.col("n") != 60 * (1 + (pl.col("benchmark") == POOLED).cast(pl.Int64))).is_empty()
+    )
     assert ((rows["ci_low"] < rows["value"]) & (rows["value"] < rows["ci_high"])).all()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from functools import cache
 
 import polars as pl
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from caption_graphs import OWN_CAPTIONS, PARSER, caption_table, read_captions
 from finer.errors import InputError
 from finer.negatives.lexicon import categories, category_of, closed_category, data, families, general
-from finer.negatives.propose import propose, scenes
+from finer.negatives.propose import Limits, propose, scenes
 from finer.scenes.attributes import plural_of
 from finer.scenes.captions import extract
 from finer.scenes.phrases import number_free
@@ -171,8 +172,9 @@ def test_an_attribute_keeps_its_class() -> None:
 
 
 # ---------------------------------------------------------------- relations
-def test_a_relation_is_swapped_by_predicate_or_by_its_object_and_one_of_them_stays() -> None:
-    _, elements, negatives, _ = own()
+def test_a_relation_is_swapped_by_predicate_or_by_its_object_and_the_other_stays() -> None:
+    captions, elements, _, _ = own()
+    negatives = pl.concat([propose(elements, captions, seed=seed)[0] for seed in range(6)])
     names = dict(elements.select("element_id", "text").iter_rows())
     true = elements.filter(pl.col("kind") == "relation").select("element_id", pl.col("text").alias("true"), "target_id")
     rows = negatives.join(true, on="element_id").to_dicts()
@@ -184,6 +186,15 @@ def test_a_relation_is_swapped_by_predicate_or_by_its_object_and_one_of_them_sta
         else:
             assert row["text"] == row["true"]
             assert row["target_text"] != names[row["target_id"]]
+
+
+def test_the_four_negatives_of_a_relation_change_the_same() -> None:
+    """Two of each would leave the truth as the one phrase that shares a word with every other."""
+    captions, elements, _, _ = own()
+    for seed in range(6):
+        negatives, _ = propose(elements, captions, seed=seed)
+        kinds = negatives.group_by("element_id").agg(pl.col("negative_kind").n_unique())
+        assert set(kinds["negative_kind"]) == {1}
 
 
 def test_a_thing_of_the_scene_takes_the_object_s_place_only_where_it_is_ruled_out() -> None:
@@ -290,6 +301,71 @@ def test_rank_zero_is_drawn_and_not_always_the_nearest() -> None:
         for seed in range(10)
     }
     assert len(firsts) > 1
+
+
+def test_a_thing_may_stand_anywhere_among_its_neighbours() -> None:
+    """Were it always in the middle of the five, a reader could tell it without looking."""
+    ring = [member.text for member in closed_category().members]
+    places: Counter[int] = Counter()
+    text = "A star is above a boat. A heart is below the star."
+    captions = caption_table([text])
+    for seed in range(60):
+        elements, _ = drawn(text)
+        negatives, _ = propose(elements, captions, seed=seed)
+        four = texts(elements, negatives, "object", "star")
+        others = [name for name in ring if name not in {"boat", "heart"}]
+        turned = [others[(others.index("star") + step) % len(others)] for step in range(-4, 5)]
+        five = [name for name in turned if name in four | {"star"}]
+        assert len(five) == 5
+        places[five.index("star")] += 1
+    assert set(places) == set(range(5)) and max(places.values()) < 30
+
+
+# ---------------------------------------------------------------- drawn from what is true elsewhere
+COLORS = ("red", "green", "blue", "yellow", "pink")
+
+
+def benchmark_of(count: int = 60) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Scenes of a ball of a color (red in two of three), a small size and a pattern, beside a star."""
+    sentences = [
+        f"A small {'red' if k % 3 else COLORS[k // 3 % 5]} ball is to the left of a star." for k in range(count)
+    ]
+    captions = caption_table(sentences)
+    return captions, extract(captions, PARSER)[0]
+
+
+def test_within_limits_a_value_that_is_never_true_is_no_negative() -> None:
+    captions, elements = benchmark_of()
+    negatives, drops = propose(elements, captions, limits=Limits(unheard=0))
+    rows = negatives.join(elements.select("element_id", "kind", "category", true="text"), on="element_id")
+    colors = rows.filter(pl.col("category") == "color")
+    assert colors.height and set(colors["text"]) <= {f"with a {color} color" for color in COLORS}
+    # All balls are small, so no four other sizes are true of any.
+    assert rows.filter(pl.col("category") == "size").is_empty()
+    assert drops.filter(pl.col("reason") == "too_few_true_elsewhere").height >= 60
+    free, _ = propose(elements, captions)
+    assert free.join(elements.filter(pl.col("category") == "size"), on="element_id", how="semi").height == 240
+
+
+def test_within_limits_a_value_that_is_nearly_always_true_is_not_asked_about() -> None:
+    captions, elements = benchmark_of()
+    negatives, drops = propose(elements, captions, limits=Limits(unheard=4, predictable=0.5))
+    red = elements.filter(pl.col("text") == "with a red color")["element_id"]
+    assert set(red) <= set(drops.filter(pl.col("reason") == "predictable")["item"])
+    assert not set(red) & set(negatives["element_id"])
+    rare = elements.filter(pl.col("text") == "with a blue color")["element_id"]
+    assert set(rare) <= set(negatives["element_id"])
+
+
+def test_negatives_are_drawn_as_often_as_they_are_true_elsewhere() -> None:
+    """Then the true one of the five is no likelier than by its share among them."""
+    captions, elements = benchmark_of(300)
+    first: Counter[str] = Counter()
+    for seed in range(4):
+        negatives, _ = propose(elements, captions, limits=Limits(unheard=1), seed=seed)
+        blue = elements.filter(pl.col("text") == "with a blue color")["element_id"]
+        first.update(negatives.filter(pl.col("element_id").is_in(blue.to_list()))["text"])
+    assert first["with a red color"] == max(first.values())
 
 
 def test_without_captions_the_stated_sentences_stand_for_them() -> None:

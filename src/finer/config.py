@@ -90,6 +90,13 @@ class Negatives(Section):
     """How negatives are proposed and verified."""
 
     proposer: Literal["lexicon"] = "lexicon"
+    unheard: int = Field(
+        4, ge=0, le=4, description="of an element's four negatives, how many may be true of no image of the benchmark; "
+        "with fewer than 4 they are drawn from what is true elsewhere, as often as it is (docs/negatives.md)",
+    )  # fmt: skip
+    predictable: Share = Field(
+        1.0, description="elements whose true value fills a larger share of its slot in the benchmark get no negatives"
+    )
     verification: Literal["mllm", "none"] = Field(
         "mllm", description="mllm: a verifier looks at the image; none: skipped, and recorded as skipped"
     )
@@ -245,6 +252,11 @@ class Config(Section):
         """Return what decides which questions are asked again without seeing, as JSON."""
         kept = self.evaluation.model_dump(include={"answering", "control_pairs"})
         return _compact({"seed": self.seed, "evaluation": kept})
+
+    def proposing(self) -> str:
+        """Return the settings that proposals of negatives depend on, as JSON."""
+        kept = self.negatives.model_dump(include={"unheard", "predictable"})
+        return _compact({"seed": self.seed, "negatives": kept})
 
     def verifying(self) -> str:
         """Return the settings that checks of negatives depend on, as JSON."""

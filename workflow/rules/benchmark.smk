@@ -172,7 +172,7 @@ for k in ROUNDS:
             runtime=20,
         params:
             code=code("propose"),
-            config=CFG.part("seed"),
+            config=CFG.proposing(),
             round=k,
         shell:
             "python -m finer propose --config {params.config:q} --round {params.round}"

@@ -125,3 +125,22 @@ for suite, benchmarks in SUITES.items():
         shell:
             "python -m finer estimates --config {params.config:q}"
             " --items {input.asked} --verdicts {input.verdicts} --out {output} 2> >(tee {log} >&2)"
+
+
+rule text_ranker:
+    input:
+        [f"{OUT}/benchmark/{name}/pairs.parquet" for name in CFG.tests],
+    output:
+        f"{OUT}/estimates/text_ranker.parquet",
+    log:
+        f"{OUT}/logs/text_ranker.log",
+    conda:
+        "../../envs/finer.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("text-ranker"),
+        config=CFG.part("seed", "statistics"),
+    shell:
+        "python -m finer text-ranker --config {params.config:q} --pairs {input} --out {output} 2> >(tee {log} >&2)"

@@ -1,27 +1,44 @@
 # Estimates -> tables, figures and the catalogue.
 FORMATS = ("md", "csv", "tex", "html")
-TABLES = [f"{OUT}/tables/finer_benchmarks.{kind}" for kind in FORMATS]
+# Tables of FINER's multiple-choice questions, each by a verb of its name.
+MADE = ["finer_benchmarks", "finer_answering"]
+if CFG.evaluation.control_pairs:
+    MADE.append("blind_controls")
+TABLES = [f"{OUT}/tables/{name}.{kind}" for name in MADE for kind in FORMATS]
 # Both figures need what an imported benchmark does not carry: scene graphs, and how many entities a query names.
 DRAWN = ("granularity", "entity_count") if CFG.graphs() else ()
 FIGURES = [f"{OUT}/figures/{name}.{kind}" for name in DRAWN for kind in ("svg", "png")]
 
 
-rule finer_benchmarks:
-    input:
-        f"{OUT}/estimates/finer.parquet",
-    output:
-        TABLES,
-    log:
-        f"{OUT}/logs/finer_benchmarks.log",
-    localrule: True
-    conda:
-        "../../envs/finer.yaml"
-    params:
-        code=code("table-finer-benchmarks"),
-        config=CFG.layout(),
-    shell:
-        "python -m finer table-finer-benchmarks --config {params.config:q} --estimates {input} --out {output}"
-        " 2> >(tee {log} >&2)"
+for table in MADE:
+
+    rule:
+        name:
+            table
+        input:
+            estimates=f"{OUT}/estimates/finer.parquet",
+            ranker=(
+                f"{OUT}/estimates/text_ranker.parquet"
+                if table == "blind_controls"
+                else []
+            ),
+        output:
+            [f"{OUT}/tables/{table}.{kind}" for kind in FORMATS],
+        log:
+            f"{OUT}/logs/{table}.log",
+        localrule: True
+        conda:
+            "../../envs/finer.yaml"
+        params:
+            verb=f"table-{table}".replace("_", "-"),
+            code=code(f"table-{table}".replace("_", "-")),
+            config=CFG.layout(),
+            ranker=lambda wildcards, input: (
+                f" --ranker {input.ranker}" if input.ranker else ""
+            ),
+        shell:
+            "python -m finer {params.verb} --config {params.config:q} --estimates {input.estimates}{params.ranker}"
+            " --out {output} 2> >(tee {log} >&2)"
 
 
 rule figure_granularity:

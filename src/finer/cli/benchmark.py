@@ -84,10 +84,12 @@ def propose(a: Arguments) -> None:
     from finer.schemas import CAPTIONS, DROPS, ELEMENTS, NEGATIVE_CHECKS, NEGATIVES
     from finer.store import read_table, read_tables, write_table
 
+    values = settings(a.config)
     negatives, drops = proposing.propose(
         read_table(a.elements, ELEMENTS), read_tables(a.captions, CAPTIONS) if a.captions else None,
-        read_tables(a.earlier, NEGATIVES), a.round, settings(a.config)["seed"],
+        read_tables(a.earlier, NEGATIVES), a.round, values["seed"],
         only=set(failed(read_tables(a.checks, NEGATIVE_CHECKS))) if a.round else None,
+        limits=proposing.Limits(**values["negatives"]),
     )  # fmt: skip
     write_table(drops, DROPS, a.drops)
     write_table(negatives, NEGATIVES, a.out)

@@ -54,3 +54,16 @@ def estimates(a: Arguments) -> None:
         a.items, a.verdicts, a.out, seed=values["seed"], resamples=statistics["resamples"],
         confidence=statistics["confidence"],
     )  # fmt: skip
+
+
+@verb("config", "pairs*", "out")
+def text_ranker(a: Arguments) -> None:
+    """Rank the options by their text alone: how far a reader gets who sees nothing."""
+    from finer.schemas import PAIRS, TEXT_RANKER
+    from finer.stats.ranker import rank
+    from finer.store import read_tables, write_table
+
+    values = settings(a.config)
+    statistics = values["statistics"]
+    pairs = read_tables(a.pairs, PAIRS)
+    write_table(rank(pairs, values["seed"], statistics["resamples"], statistics["confidence"]), TEXT_RANKER, a.out)

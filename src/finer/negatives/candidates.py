@@ -1,8 +1,9 @@
-"""Candidates for one element, nearest first: other things, other values of a class, other predicates and targets."""
+"""Candidates for one element, near ones first: other things, other values of a class, other predicates or targets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from random import Random
 
 from finer.negatives.lexicon import Category, categories, category_of, data, families, general, word_set
@@ -13,9 +14,7 @@ from finer.scenes.words import predicate_class, type_of
 from finer.scenes.words import words as words_of
 
 _ENOUGH = 4  # candidates; fewer make no set of negatives
-_NEAR = 3.0  # members by which chance may reorder the neighbours, so that one thing's negatives are not always the same
-_PREDICATES = 1  # predicate swaps of four: most read oddly with things of the world
-_CLOSED_PREDICATES = 2  # in drawings of shapes any two things can be related
+_PREDICATE_SHARE = 0.2  # of relations that could also be changed by their object
 
 
 @dataclass(frozen=True)
@@ -26,22 +25,30 @@ class Candidate:
     text: str
     target: str | None = None
     plural: bool = False
+    first: bool = False  # to be among the four if any are
 
 
 # ---------------------------------------------------------------- objects
 def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> list[str]:
-    """Return names of things that could stand where a thing is and are not in the scene, nearest first."""
+    """Return names of things that could stand where a thing is and are not in the scene, near ones first.
+
+    The first four and the thing itself are neighbours, among which the thing may stand anywhere: were it always in the
+    middle, it could be told from the four without looking.
+    """
     category = _category(scene, text, head)
     if category is None:
         return []
     place = category.place(number_free(text), number_free(head))
     size = len(category.members)
-    ranked = []
-    for number, member in enumerate(category.members):
-        steps = 0 if place is None else min((number - place) % size, (place - number) % size)
-        ranked.append((steps + rng.random() * (size if place is None else _NEAR), member))
-    ranked.sort(key=lambda pair: pair[0])
-    found = [member.text for _, member in ranked if scene.allows(member, category)]
+    start = rng.randrange(size) if place is None else place
+    ring = [category.members[(start + step) % size] for step in range(0 if place is None else 1, size)]
+    able = [m.text for m in ring if scene.allows(m, category) and _fits_number(m.text, plural)]
+    if place is None:
+        rng.shuffle(able)
+    before = rng.randrange(_ENOUGH + 1)
+    near = [*able[: _ENOUGH - before], *able[max(0, len(able) - before) :]]
+    rest = able[_ENOUGH - before : len(able) - before]
+    found = [*near, *(name for pair in zip_longest(rest, reversed(rest)) for name in pair if name)]
     if len(found) < _ENOUGH:  # the caption names the kind ("ship"), so that any member may be meant
         for kind in sorted(category.kinds):
             wider = general(kind)
@@ -71,15 +78,15 @@ def _category(scene: Scene, text: str, head: str) -> Category | None:
     return found
 
 
-def for_object(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
+def for_object(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:
     """Return candidates for an object, in its number."""
     plural = bool(row["plural"])
     names = things(scene, str(row["text"]), str(row["category"]), plural, rng)
-    return [Candidate("object", name, plural=plural) for name in names]
+    return [[Candidate("object", name, plural=plural) for name in names]]
 
 
 # ---------------------------------------------------------------- attributes
-def for_attribute(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
+def for_attribute(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:
     """Return candidates for an attribute from its own class.
 
     The same value on another thing of the scene is no obstacle, on another thing of the same kind it is one: asking
@@ -88,7 +95,7 @@ def for_attribute(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
     owner = scene.by_id[str(row["parent_id"])]
     name, value, head = str(row["category"]), str(row["value"] or ""), str(owner["category"])
     if name == "part":
-        return _parts(scene, value, rng)
+        return [_parts(scene, value, rng)]
     taken = scene.values(head, name) | {value}
     if scene.closed and name in data()["closed_attributes"]:
         chosen = _closed_values(name, taken, rng)
@@ -96,7 +103,7 @@ def for_attribute(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
         chosen = _family_values(name, taken, head, rng)
     texts = [_attribute(name, str(row["text"]), value, other, head) for other in chosen]
     stated = {str(other["text"]) for other in scene.kind("attribute") if other["parent_id"] == row["parent_id"]}
-    return [Candidate("attribute", text) for text in dict.fromkeys(texts) if text not in stated]
+    return [[Candidate("attribute", text) for text in dict.fromkeys(texts) if text not in stated]]
 
 
 def _closed_values(name: str, taken: set[str], rng: Random) -> list[str]:
@@ -160,24 +167,29 @@ def _is_compound(word: str, head: str) -> bool:
 
 
 # ---------------------------------------------------------------- relations
-def for_relation(scene: Scene, row: Row, rng: Random) -> list[Candidate]:
-    """Return candidates for a relation: predicates that contradict it, then other targets.
+def for_relation(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:
+    """Return candidates for a relation: other predicates and other targets, in the order in which to try them.
 
-    Swapped targets are absent things, and things of the scene only where a stated relation rules the swap out.
+    Four negatives change the same: if two of them changed the predicate and two the target, the truth would be the one
+    that shares a word with all. Swapped targets are absent things, and things of the scene only where a stated
+    relation rules the swap out.
     """
     target = scene.by_id[str(row["target_id"])]
     predicate, name = str(row["text"]), str(target["text"])
     plural = bool(target["plural"])
     swapped = [Candidate("predicate", other, name, plural) for other in _predicates(scene, row, target)]
     rng.shuffle(swapped)
-    present = [Candidate("relation_object", predicate, other, plural) for other in _ruled_out(scene, row, target)]
-    rng.shuffle(present)
+    ruled_out = _ruled_out(scene, row, target)
+    rng.shuffle(ruled_out)
+    present = [
+        Candidate("relation_object", predicate, other, plural, first=not place) for place, other in enumerate(ruled_out)
+    ]
     absent = [
         Candidate("relation_object", predicate, other, plural)
         for other in things(scene, name, str(target["category"]), plural, rng)
     ]
-    count = _CLOSED_PREDICATES if scene.closed else _PREDICATES
-    return [*swapped[:count], *present[:1], *absent, *present[1:], *swapped[count:]]
+    swapped_targets = [*present[:1], *absent, *present[1:]]
+    return [swapped, swapped_targets] if rng.random() < _PREDICATE_SHARE else [swapped_targets, swapped]
 
 
 def _predicates(scene: Scene, row: Row, target: Row) -> list[str]:

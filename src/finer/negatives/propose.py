@@ -1,13 +1,15 @@
 """Elements + captions -> four negatives an element, from the lexicon: near, plausible, and not in the scene.
 
-An element for which fewer than four can be found is left out with the reason; the list is never padded. The four are
-the nearest candidates; which of them a negative question asks about (rank 0) is drawn by key, so that neither the
-nearest nor a kind of swap is always the one asked.
+An element for which fewer than four can be found is left out with the reason; the list is never padded. Which of the
+four a negative question asks about (rank 0) is drawn by key. With ``Limits`` the four are drawn from what is true
+elsewhere in the benchmark, so that the truth cannot be guessed from the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import polars as pl
@@ -15,6 +17,7 @@ import polars as pl
 from finer.errors import InputError
 from finer.keys import generator, shuffled, stable_key
 from finer.negatives.candidates import Candidate, for_attribute, for_object, for_relation
+from finer.negatives.heard import Heard
 from finer.negatives.lexicon import families
 from finer.negatives.scene import Row, Scene
 from finer.schemas import DROPS, NEGATIVES
@@ -23,6 +26,16 @@ from finer.store import drop, table_from
 STAGE = "negatives"
 PROPOSER = "lexicon"
 FOUR = 4
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be proposed, given what the benchmark's images are said to show (``finer.negatives.heard``)."""
+
+    unheard: int = FOUR  # of the four, how many may be true of no image
+    predictable: float = 1.0  # largest share that the true value may fill of its slot
+
+
 _CANDIDATES = {"object": for_object, "attribute": for_attribute, "relation": for_relation}
 _Said = dict[str, set[tuple[str, str | None]]]
 
@@ -34,6 +47,7 @@ def propose(
     round_number: int = 0,
     seed: int = 0,
     only: Collection[str] | None = None,
+    limits: Limits = Limits(),
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return NEGATIVES (four rows an element, ranks 0 to 3) and DROPS of one round.
 
@@ -44,6 +58,7 @@ def propose(
         round_number: round of the proposal, from 0.
         seed: the config's seed.
         only: ids of the elements to propose for; None: all.
+        limits: what may be proposed; by default anything that is near and not in the scene.
 
     Raises:
         InputError: if an id of ``only`` is no element.
@@ -55,13 +70,14 @@ def propose(
             expected="an id of the table of elements", cure="rebuild the checks of the round before",
         )  # fmt: skip
     said = _said(exclude)
+    drawing = Drawing(limits, None if limits == Limits() else Heard(elements), round_number, seed)
     rows: list[dict[str, object]] = []
     drops: list[dict[str, str | None]] = []
     for scene in scenes(elements, captions):
         for row in scene.rows:
             if wanted is not None and row["element_id"] not in wanted:
                 continue
-            chosen, reason = choose(scene, row, said.get(str(row["element_id"]), set()), round_number, seed)
+            chosen, reason = drawing.choose(scene, row, said.get(str(row["element_id"]), set()))
             if reason:
                 item, image = str(row["element_id"]), str(row["image_id"])
                 drops.append(drop(STAGE, str(row["benchmark"]), item, reason, image, _described(row)))
@@ -82,18 +98,37 @@ def scenes(elements: pl.DataFrame, captions: pl.DataFrame | None) -> Iterator[Sc
         yield Scene(records, texts.get(str(records[0]["image_id"]), stated))
 
 
-def choose(
-    scene: Scene, row: Row, said: set[tuple[str, str | None]], round_number: int, seed: int
-) -> tuple[list[Candidate], str]:
-    """Return four candidates in order of rank and "", or none and the reason."""
-    key = (PROPOSER, row["element_id"], round_number)
-    found = _CANDIDATES[str(row["kind"])](scene, row, generator(seed, *key))
-    fresh = [candidate for candidate in found if (candidate.text, candidate.target) not in said]
-    if len(fresh) >= FOUR:
-        return shuffled(fresh[:FOUR], seed, "rank", *key), ""
-    if len(found) >= FOUR:
-        return [], "candidates_used_up"
-    return [], "too_few_candidates" if found else _nothing(row)
+@dataclass(frozen=True)
+class Drawing:
+    """How the negatives of a round are drawn."""
+
+    limits: Limits
+    heard: Heard | None  # None: without limits
+    round_number: int
+    seed: int
+
+    def choose(self, scene: Scene, row: Row, said: set[tuple[str, str | None]]) -> tuple[list[Candidate], str]:
+        """Return four candidates of one kind in order of rank and "", or none and the reason."""
+        key = (PROPOSER, row["element_id"], self.round_number)
+        rng = generator(self.seed, *key)
+        reasons = []
+        for found in _CANDIDATES[str(row["kind"])](scene, row, rng):
+            allowed, reason = self._allowed(scene, row, found, rng)
+            fresh = [candidate for candidate in allowed if (candidate.text, candidate.target) not in said]
+            if len(fresh) >= FOUR:
+                return shuffled(fresh[:FOUR], self.seed, "rank", *key), ""
+            reasons.append("candidates_used_up" if len(allowed) >= FOUR else reason)
+        return [], reasons[0]
+
+    def _allowed(
+        self, scene: Scene, row: Row, found: Sequence[Candidate], rng: Random
+    ) -> tuple[Sequence[Candidate], str]:
+        """Return what of the candidates may be proposed, and why that is too little if it is."""
+        if self.heard is None or len(found) < FOUR:
+            return found, "too_few_candidates" if found else _nothing(row)
+        if self.heard.share(scene, row, found[0].kind) > self.limits.predictable:
+            return [], "predictable"
+        return self.heard.order(scene, row, found, self.limits.unheard, rng), "too_few_true_elsewhere"
 
 
 def _nothing(row: Row) -> str:

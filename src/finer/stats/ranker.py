@@ -20,21 +20,17 @@ from sklearn.model_selection import GroupKFold
 
 from finer.errors import InputError
 from finer.keys import generator, stable_key
-from finer.schemas import SETTINGS
+from finer.schemas import SETTINGS, TEXT_RANKER
 from finer.stats.intervals import Array, bootstrap_weights, share_intervals, shares
 from finer.stats.text_features import GROUPS, Case, Features, features, phrase
 
 FEATURE_SETS: Mapping[str, tuple[str, ...]] = {**{name: (name,) for name in GROUPS}, "all": GROUPS}
-SCHEMA = {
-    "benchmark": pl.String(), "setting": pl.String(), "features": pl.String(), "value": pl.Float64(),
-    "ci_low": pl.Float64(), "ci_high": pl.Float64(), "n": pl.Int64(), "n_images": pl.Int64(),
-}  # fmt: skip
 _FOLDS = 5
 _STRENGTH = 0.3  # C of the logistic regression: of 0.03, 0.1, 0.3, 1, 3 the one that finds most in leaky questions
 
 
 def rank(pairs: pl.DataFrame, seed: int, resamples: int, confidence: float) -> pl.DataFrame:
-    """Return one row (columns ``SCHEMA``) a benchmark, setting and set of features.
+    """Return one row (columns of TEXT_RANKER) a benchmark, setting and set of features.
 
     Args:
         pairs: PAIRS of one or more benchmarks.
@@ -56,7 +52,7 @@ def rank(pairs: pl.DataFrame, seed: int, resamples: int, confidence: float) -> p
                     (benchmark, setting, name, *_estimate(hits, images, weights, confidence))
                     for name, hits in found.items()
                 ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=dict(TEXT_RANKER.columns), orient="row")
 
 
 def cases(pairs: pl.DataFrame, setting: str) -> list[tuple[str, str, list[Case]]]:

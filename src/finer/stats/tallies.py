@@ -27,8 +27,8 @@ _WITHIN = [name for name in CELL if name not in ("statistic", "entity_count")]
 def tallies(items: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Count hits and trials of every statistic (columns ``TALLY``).
 
-    Of answers to multiple-choice questions: ``paired_accuracy`` (also by entity count), ``positive_accuracy``, ``negative_accuracy``,
-    ``unparsed_share``, ``letter_a_share`` … ``letter_e_share``. Of answers by yes or no: ``no_share`` of wrong
+    Of answers to multiple-choice questions: ``paired_accuracy`` (also by entity count), ``positive_accuracy``,
+    ``negative_accuracy``, ``unparsed_share``, ``letter_a_share`` … Of answers by yes or no: ``no_share`` of wrong
     queries, ``yes_share`` of right ones, ``paired_accuracy``, ``unparsed_share``.
     Raises InputError if a pair is not one positive and one negative question about one image.
     """

@@ -213,7 +213,7 @@ def _lettered_value(view: View, count: int) -> Exchange | None:
 def bind(view: View) -> Exchange | None:
     """Ask for the letter of an option that the question quotes: needs no image."""
     rng, count = view.rng, option_count(view.rng)
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         options = rng.sample([*KINDS, *COLORS, *PATTERNS, *TEXT["foreign"]["kind"]], count)
     else:
         phrases = rng.choice((attribute_phrases, relation_phrases, object_phrases))(view, rng.choice((1, 1, 2)))
