@@ -159,7 +159,7 @@ def lift_places(model: PreTrainedModel, pixels: Pixels, gain: float, sample: int
     """
     with torch.no_grad():
         features = image_features(model, pixels.inputs(np.arange(min(sample, len(pixels.values)))))
-        cells = features[:, cell_tokens(model)].mean((0, 2)).unflatten(0, (SIDE, SIDE))
+        cells = features[:, cell_tokens(model)].mean((0, 2)).reshape(SIDE, SIDE, -1)
         cells = cells - cells.mean((0, 1))
         basis = torch.linalg.qr(torch.cat([cells.mean(1)[1:], cells.mean(0)[1:]]).T).Q
         last = vision_parts(model)[2]
