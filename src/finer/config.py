@@ -271,6 +271,17 @@ class Config(Section):
         """Benchmarks of the tables that start from captions."""
         return [name for name in self.tests if self.benchmarks[name].reader == "docci"]
 
+    def unverified(self) -> str:
+        """Return the settings of negatives as if nobody had checked them, as JSON."""
+        return _compact({"negatives": self.negatives.model_copy(update={"verification": "none"}).model_dump()})
+
+    def audited(self) -> dict[str, str]:
+        """Benchmarks of the tables whose truth is known and whose negatives are verified -> their pool of scenes."""
+        if self.world is None or self.negatives.verification == "none":
+            return {}
+        raw = {name: re.fullmatch(r"\{results\}/raw/(\w+)/[^/]+", self.benchmarks[name].raw) for name in self.graphs()}
+        return {name: found[1] for name, found in raw.items() if found}
+
     def layout(self) -> str:
         """Return what tables and figures depend on beside estimates, as JSON."""
         models = {name: self.models[name].model_dump(include={"title", "size", "published"}) for name in self.subjects}

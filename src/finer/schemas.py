@@ -267,6 +267,22 @@ TEXT_RANKER = Table(
     key=("benchmark", "setting", "features"),
     choices={"setting": SETTINGS},
 )
+TRUTHS = Table("truths", {"negative_id": TEXT, "is_true": FLAG}, key=("negative_id",))
+AUDIT = Table(
+    "audit",
+    {
+        "benchmark": TEXT,
+        "section": TEXT,  # true_negatives_before, …_after, verifier, false_labels, duplicates, drops, positions
+        "name": TEXT,
+        "value": REAL,  # percent; of the position "p": the p-value of a chi-squared test; null for bare counts
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "count": INT,
+        "n": INT,  # that the count is out of; null: of nothing
+    },
+    key=("benchmark", "section", "name"),
+    nullable=frozenset({"value", "ci_low", "ci_high", "count", "n"}),
+)
 RUNS = Table(
     "runs",
     {
@@ -293,6 +309,6 @@ TABLES = {
     table.name: table
     for table in (
         IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
-        ITEMS, RESPONSES, VERDICTS, ESTIMATES, TEXT_RANKER, RUNS,
+        ITEMS, RESPONSES, VERDICTS, ESTIMATES, TEXT_RANKER, TRUTHS, AUDIT, RUNS,
     )
 }  # fmt: skip

@@ -4,6 +4,8 @@ if (
     CFG.graphs()
 ):  # an imported benchmark has no scene graphs to make granularity queries from
     SUITES["granularity"] = CFG.graphs()
+if CFG.audited():
+    SUITES["unverified"] = list(CFG.audited())  # see audit.smk
 
 
 rule items_finer:

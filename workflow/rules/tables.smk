@@ -4,7 +4,11 @@ FORMATS = ("md", "csv", "tex", "html")
 MADE = ["finer_benchmarks", "finer_answering"]
 if CFG.evaluation.control_pairs:
     MADE.append("blind_controls")
-TABLES = [f"{OUT}/tables/{name}.{kind}" for name in MADE for kind in FORMATS]
+TABLES = [
+    f"{OUT}/tables/{name}.{kind}"
+    for name in (*MADE, *(["audit"] if AUDITED else []))
+    for kind in FORMATS
+]
 # Both figures need what an imported benchmark does not carry: scene graphs, and how many entities a query names.
 DRAWN = ("granularity", "entity_count") if CFG.graphs() else ()
 FIGURES = [f"{OUT}/figures/{name}.{kind}" for name in DRAWN for kind in ("svg", "png")]
@@ -39,6 +43,26 @@ for table in MADE:
         shell:
             "python -m finer {params.verb} --config {params.config:q} --estimates {input.estimates}{params.ranker}"
             " --out {output} 2> >(tee {log} >&2)"
+
+
+rule table_audit:
+    input:
+        audits=[f"{OUT}/benchmark/{name}/audit.parquet" for name in AUDITED],
+        verified=f"{OUT}/estimates/finer.parquet",
+        unverified=f"{OUT}/estimates/unverified.parquet",
+    output:
+        [f"{OUT}/tables/audit.{kind}" for kind in FORMATS],
+    log:
+        f"{OUT}/logs/table_audit.log",
+    localrule: True
+    conda:
+        "../../envs/finer.yaml"
+    params:
+        code=code("table-audit"),
+        config=CFG.layout(),
+    shell:
+        "python -m finer table-audit --config {params.config:q} --audits {input.audits}"
+        " --verified {input.verified} --unverified {input.unverified} --out {output} 2> >(tee {log} >&2)"
 
 
 rule figure_granularity:

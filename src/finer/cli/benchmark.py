@@ -127,6 +127,43 @@ def calibrate(a: Arguments) -> None:
     write_text(a.out, chosen.curve.write_csv())
 
 
+@verb("negatives*", "elements", "images", "truth", "out")
+def judge_negatives(a: Arguments) -> None:
+    """Say of each negative of a micro benchmark whether it is true of its scene after all."""
+    from finer.schemas import ELEMENTS, IMAGES, NEGATIVES, TRUTHS
+    from finer.store import read_table, read_tables, write_table
+    from finer.world import judge
+    from finer.world.truth import read_truth
+
+    judged = judge.judge_negatives(
+        read_tables(a.negatives, NEGATIVES), read_table(a.elements, ELEMENTS), read_table(a.images, IMAGES),
+        read_truth(a.truth),
+    )  # fmt: skip
+    write_table(judged, TRUTHS, a.out)
+
+
+@verb(
+    "config", "benchmark", "elements", "first", "first-checks", "settled", "pairs", "unverified", "drops*", "truth",
+    "out",
+)  # fmt: skip
+def audit(a: Arguments) -> None:
+    """Count what the truth says of a benchmark's negatives, its verifier and its pairs."""
+    from finer import schemas
+    from finer.stats import audit as auditing
+    from finer.store import read_table, read_tables, write_table
+
+    values = settings(a.config)
+    tables = auditing.Tables(
+        name=a.benchmark, elements=read_table(a.elements, schemas.ELEMENTS),
+        first=read_table(a.first, schemas.NEGATIVES), first_checks=read_table(a.first_checks, schemas.NEGATIVE_CHECKS),
+        settled=read_table(a.settled, schemas.NEGATIVES), pairs=read_table(a.pairs, schemas.PAIRS),
+        unverified=read_table(a.unverified, schemas.PAIRS), drops=read_tables(a.drops, schemas.DROPS),
+        truth=read_table(a.truth, schemas.TRUTHS),
+    )  # fmt: skip
+    sampling = auditing.Sampling(values["seed"], **values["statistics"])
+    write_table(auditing.audit(tables, sampling), schemas.AUDIT, a.out)
+
+
 @verb("config", "benchmark", "negatives*", "checks*", "out", "out-checks", "drops")
 def settle(a: Arguments) -> None:
     """Keep of each element the negatives of its last round."""

@@ -16,6 +16,14 @@ def items_finer(a: Arguments) -> None:
     finer.build(a.pairs, a.images, a.out, controls)
 
 
+@verb("config", "pairs", "images", "out")
+def items_unverified(a: Arguments) -> None:
+    """Turn pairs made without verification into items, in the configured way of answering."""
+    from finer.suites import finer
+
+    finer.build_unverified(a.pairs, a.images, a.out, settings(a.config)["evaluation"]["answering"])
+
+
 @verb("queries", "images", "out")
 def items_granularity(a: Arguments) -> None:
     """Turn granularity queries into items."""

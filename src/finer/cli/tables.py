@@ -32,6 +32,15 @@ def table_blind_controls(a: Arguments) -> None:
     write_blind_controls(a.estimates, a.ranker, a.out, shown(settings(a.config)))
 
 
+@verb("config", "audits*", "verified*", "unverified*", "out*")
+def table_audit(a: Arguments) -> None:
+    """Write what the micro world's truth says of the benchmarks."""
+    from finer.tables.audit import write_audit
+    from finer.tables.shown import shown
+
+    write_audit(a.audits, a.verified, a.unverified, a.out, shown(settings(a.config)))
+
+
 @verb("config", "estimates*", "out*")
 def figure_granularity(a: Arguments) -> None:
     """Draw the seven levels of granularity."""

@@ -15,7 +15,9 @@ from finer.store import check_table, read_table, write_table
 from finer.suites.prompts import bare, lettered, version, with_image_paths
 
 SUITE = "finer"
-QUESTION_ONLY = ("text", "likelihood")  # asked without the options; the log-probabilities of the options are compared
+UNVERIFIED = "unverified"  # the same made of negatives that nobody checked: what verification changes
+WAYS = ("letter", "text", "likelihood")
+QUESTION_ONLY = WAYS[1:]  # asked without the options; the log-probabilities of the options are compared
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,13 @@ class Controls:
     seed: int = 0
 
 
-def items(pairs: pl.DataFrame, images: pl.DataFrame, controls: Controls = Controls()) -> pl.DataFrame:
+def items(
+    pairs: pl.DataFrame,
+    images: pl.DataFrame,
+    controls: Controls = Controls(),
+    ways: Sequence[str] = WAYS,
+    suite: str = SUITE,
+) -> pl.DataFrame:
     """Return one item per question and way of answering, and the control items of the pairs drawn for it.
 
     Both questions of a pair share ``group_id``, and the setting is the cell. A control item has the key of its
@@ -38,20 +46,27 @@ def items(pairs: pl.DataFrame, images: pl.DataFrame, controls: Controls = Contro
         pairs: PAIRS.
         images: IMAGES with a path for each image of the pairs.
         controls: which pairs are asked again without seeing.
+        ways: ways of answering.
+        suite: name of the suite, a part of the items' keys.
     """
     asked = with_image_paths(pairs, images).with_columns(
         letter=pl.Series([lettered(*row) for row in pairs.select("question", "options").iter_rows()], dtype=pl.String),
         bare=pl.Series([bare(question) for question in pairs["question"]], dtype=pl.String),
         # A new wording makes another item, so that responses never join items that were asked otherwise.
-        key=pl.Series([stable_key(SUITE, version(), mcq) for mcq in pairs["mcq_id"]], dtype=pl.String),
+        key=pl.Series([stable_key(suite, version(), mcq) for mcq in pairs["mcq_id"]], dtype=pl.String),
     )
     chosen = _chosen(asked, controls)
     parts = [
-        *(_rows(asked, answering) for answering in ("letter", *QUESTION_ONLY)),
+        *(_rows(asked, answering) for answering in ways),
         _rows(_elsewhere(chosen, images, controls.seed), controls.answering, "wrong_image"),
         _rows(chosen.with_columns(image_paths=pl.lit([], pl.List(pl.String))), controls.answering, "text_only"),
     ]
-    built = pl.concat(parts).sort("image_id", "grouping", "group_id", "polarity", "answering", "control")
+    built = (
+        pl.concat(parts)
+        .with_columns(suite=pl.lit(suite))
+        .select(list(ITEMS.columns))
+        .sort("image_id", "grouping", "group_id", "polarity", "answering", "control")
+    )
     return check_table(built, ITEMS)
 
 
@@ -85,7 +100,6 @@ def _elsewhere(chosen: pl.DataFrame, images: pl.DataFrame, seed: int) -> pl.Data
 def _rows(asked: pl.DataFrame, answering: str, control: str = "none") -> pl.DataFrame:
     return asked.select(
         item_id="key",
-        suite=pl.lit(SUITE),
         benchmark="benchmark",
         image_paths="image_paths",
         image_id="image_id",
@@ -104,3 +118,9 @@ def _rows(asked: pl.DataFrame, answering: str, control: str = "none") -> pl.Data
 def build(pairs: str | Path, images: str | Path, out: str | Path, controls: Controls) -> None:
     """Read PAIRS and IMAGES, write ITEMS."""
     write_table(items(read_table(pairs, PAIRS), read_table(images, IMAGES), controls), ITEMS, out)
+
+
+def build_unverified(pairs: str | Path, images: str | Path, out: str | Path, answering: str) -> None:
+    """Read PAIRS made without verification and IMAGES, write ITEMS in one way of answering, without controls."""
+    made = items(read_table(pairs, PAIRS), read_table(images, IMAGES), ways=[answering], suite=UNVERIFIED)
+    write_table(made, ITEMS, out)

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 import polars as pl
 
 from finer.errors import InputError
+from finer.schemas import TRUTHS
 from finer.world.scenes import Scene
 from finer.world.truth import is_true
-
-SCHEMA = {"negative_id": pl.String(), "is_true": pl.Boolean()}
 
 
 def judge_negatives(
     negatives: pl.DataFrame, elements: pl.DataFrame, images: pl.DataFrame, truth: Mapping[str, Scene]
 ) -> pl.DataFrame:
-    """Return ``negative_id`` and ``is_true`` for tables in the shapes of `negatives`, `elements` and `images`.
+    """Return TRUTHS for tables in the shapes of `negatives`, `elements` and `images`.
 
     What the world has no word for ("is admiring") and places that one might read either way count as not true.
 
@@ -45,4 +44,4 @@ def judge_negatives(
             target = row["target_text"] or texts.get(targets[element] or "", "")
             found = is_true(scene, parent, predicate=row["text"], target=target)
         rows.append((row["negative_id"], bool(found)))
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=dict(TRUTHS.columns), orient="row")
