@@ -12,7 +12,9 @@ from PIL import Image, ImageDraw
 COLORS = ("red", "green", "blue", "yellow")
 SCHEMA = {
     "image_id": pl.Utf8, "image": pl.Binary, "cells": pl.List(pl.Int64),
-    "conversations": pl.List(pl.Struct({"task": pl.Utf8, "question": pl.Utf8, "answer": pl.Utf8})),
+    "conversations": pl.List(
+        pl.Struct({"task": pl.Utf8, "question": pl.Utf8, "answer": pl.Utf8, "negative": pl.Boolean})
+    ),
 }  # fmt: skip
 
 
@@ -38,10 +40,13 @@ def _row(number: int) -> dict[str, object]:
     items.append(("short", "How many squares are there?", str(len(items) // 3)))
     data = io.BytesIO()
     image.save(data, "JPEG", quality=95)
-    keys = ("task", "question", "answer")
+    keys = ("task", "question", "answer", "negative")
     return {
         "image_id": f"i{number}", "image": data.getvalue(), "cells": cells,
-        "conversations": [dict(zip(keys, item, strict=True)) for item in items],
+        "conversations": [
+            dict(zip(keys, (*item, item[0] == "mcq" and number % 2 == 1), strict=True))
+            for number, item in enumerate(items)
+        ],
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from finer.mllm.training.base import TRAINABLE, train_base
 from finer.mllm.training.instruct import read_instruct
 from finer.mllm.training.language import grow, initialise, packed
 from finer.mllm.training.packing import Packer, packed_logits, read_template
-from finer.mllm.training.recipe import COUNTED, OPTION, RECIPES, LanguageStage, Recipe, VisionStage, load_recipe
+from finer.mllm.training.recipe import COUNTED, OPTION, RECIPES, TASKS, LanguageStage, Recipe, VisionStage, load_recipe
 from finer.mllm.training.vision import Pixels, cell_tokens, image_features
 from instruct_samples import COLORS, write_instruct
 
@@ -70,6 +70,17 @@ def test_packed_row_equals_plain_prompts(family, instruct, tmp_path):
                 assert (logits[place : place + asked] - expected).abs().max() <= 1e-4
                 place += asked
         assert place == len(logits)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_fine_grained_items_are_drawn_by_the_negative_share(instruct, share):
+    data = read_instruct(instruct)
+    model, processor = build(tiny("internvl"), data.texts(), seed=5)
+    packer = Packer(data, processor, read_template(model, processor, data.pixels(0)), share)
+    stage = replace(STAGE, mix={"mcq": 1.0}, tokens=30)  # room for one
+    drawn = [number for step in range(400) for number in packer.draw(step % len(data), stage, 0, step)]
+    assert {TASKS[data.tasks[number]] for number in drawn} == {"mcq"}
+    assert abs(data.negative[drawn].mean() - share) < 0.07
 
 
 def test_items_of_a_row_do_not_see_each_other(instruct):

@@ -11,18 +11,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from finer.errors import InputError
 from finer.keys import generator
 from finer.world.catalogue import COLORS, FIGURES
 from finer.world.claims import View
 from finer.world.general import picture_talks
-from finer.world.instruct import SCHEMA, conversations, write_instruct
+from finer.world.instruct import FINE_GRAINED, SCHEMA, conversations, write_instruct
 from finer.world.pictures import GENERAL, LABELS, Chart, Compare, Marked, Sign, draw_picture, scene_labels
 from finer.world.pools import draw_pool, draw_unique
 from finer.world.scenes import Scene
 from world_reading import RELATIONS, is_phrase_true, meant, values
 
-Talk = tuple[str, str, str]
+Talk = tuple[str, str, str, bool]
 _SEEN = re.compile(
     r"(?:Can you see|Do you see|Is there|Does this image show|Does the image show) (.+?)"
     r"(?: in (?:this image|the image|the picture))?\?"
@@ -31,21 +30,20 @@ _ANSWERED = re.compile(r"(Yes|No), (?:but )?(?:I can see|there is|it shows) (.+)
 _LETTERED = re.compile(r"^([A-E])\. (.+)$", re.MULTILINE)
 
 
-def talks_of(pool: str, count: int, negative_share: float) -> list[tuple[Scene, list[Talk]]]:
+def talks_of(pool: str, count: int) -> list[tuple[Scene, list[Talk]]]:
     return [
-        (scene, list(conversations(View(scene, generator(9, scene.graph_hash)), negative_share)))
-        for scene in draw_pool(9, pool, count)
+        (scene, list(conversations(View(scene, generator(9, scene.graph_hash))))) for scene in draw_pool(9, pool, count)
     ]
 
 
 @pytest.fixture(scope="module")
 def talks() -> list[tuple[Scene, list[Talk]]]:
-    return talks_of("base", 400, 0.5)
+    return talks_of("base", 400)
 
 
 def of(talks: list[tuple[Scene, list[Talk]]], *tasks: str) -> Iterator[tuple[Scene, str, str]]:
     for scene, said in talks:
-        yield from ((scene, question, answer) for task, question, answer in said if task in tasks)
+        yield from ((scene, question, answer) for task, question, answer, _ in said if task in tasks)
 
 
 def is_negative(question: str, answer: str) -> bool:
@@ -92,10 +90,19 @@ def test_wh_premise_decides_between_object_and_correction(talks: list[tuple[Scen
     assert checked > 100
 
 
-@pytest.mark.parametrize("share", [0.0, 0.15, 0.5])
-def test_share_of_negatives_is_as_asked(share: float) -> None:
-    found = [is_negative(q, a) for _, q, a in of(talks_of("verifier", 250, share), "see", "mcq")]
-    assert abs(sum(found) / len(found) - share) < 0.05
+def test_half_of_the_fine_grained_questions_are_negative_and_marked_so(talks: list[tuple[Scene, list[Talk]]]) -> None:
+    marked = 0
+    for _, said in talks:
+        for task, question, answer, negative in said:
+            if task in ("see", "mcq"):
+                assert negative == is_negative(question, answer), question
+            elif task == "mixed":
+                assert negative == (answer == "No.")
+            else:
+                assert not negative
+            marked += negative
+    fine = sum(talk[0] in FINE_GRAINED for _, said in talks for talk in said)
+    assert abs(marked / fine - 0.5) < 0.05
 
 
 def test_lettered_questions_hold_their_answer_and_positions_are_balanced(talks: list[tuple[Scene, list[Talk]]]) -> None:
@@ -169,24 +176,19 @@ def test_short_answers_are_true(talks: list[tuple[Scene, list[Talk]]]) -> None:
 
 def test_file_has_the_agreed_columns_and_labels(tmp_path: Path) -> None:
     path = tmp_path / "instruct.parquet"
-    scenes = write_instruct(5, "base", 12, path, 0.15)
+    scenes = write_instruct(5, "base", 12, path)
     frame = pl.read_parquet(path)
     assert dict(frame.schema) == SCHEMA and frame.height == 12 and frame["image_id"].n_unique() == 12
     assert frame["cells"].list.len().to_list() == [160] * 12
     assert frame["conversations"].list.len().mean() > 30
     assert list(tmp_path.iterdir()) == [path]
     again = tmp_path / "again.parquet"
-    write_instruct(5, "base", 12, again, 0.15)
+    write_instruct(5, "base", 12, again)
     assert again.read_bytes() == path.read_bytes()
     thing = next(thing for thing in scenes[0].things if thing.is_figure)
     assert scene_labels(scenes[0]).shape == (4, 4, LABELS)
     cell = scene_labels(scenes[0])[thing.row, thing.column, :2]
     assert cell.tolist() == [FIGURES.index(thing.kind) + 1, COLORS.index(thing.color) + 1]
-
-
-def test_share_beyond_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a share"):
-        write_instruct(5, "base", 1, tmp_path / "x.parquet", 1.5)
 
 
 _MIXED = re.compile(
@@ -273,7 +275,7 @@ def test_pictures_show_what_their_labels_and_answers_say() -> None:
 
 def test_a_fifth_of_the_data_is_general(tmp_path: Path) -> None:
     path = tmp_path / "instruct.parquet"
-    write_instruct(5, "base", 200, path, 0.15)
+    write_instruct(5, "base", 200, path)
     rows = pl.read_parquet(path)
     pictures = rows.filter(~pl.col("conversations").list.eval(pl.element().struct.field("task") == "see").list.any())
     assert abs(pictures.height / rows.height - GENERAL["share"]) < 0.03

@@ -41,10 +41,6 @@ class World(Section):
     benchmark_dev: Count = Field(200, description="scenes for choosing thresholds; their truth may be looked at")
     comprecap_test: Count = Field(240, description="scenes of the CompreCap-format benchmark")
     docci_test: Count = Field(240, description="scenes of the DOCCI-format benchmark")
-    negative_share: Share = Field(
-        0.15, description="share of negatives among fine-grained instructions of the bases; low makes them yes-biased"
-    )
-    verifier_negative_share: Share = Field(0.5, description="the same for the verifier, which has to judge")
 
 
 class Range(Section):

@@ -41,8 +41,7 @@ def world_instruct(a: Arguments) -> None:
     from finer.world.instruct import write_instruct
 
     values = settings(a.config)
-    share = values["world"]["negative_share" if a.pool == "base" else "verifier_negative_share"]
-    write_instruct(values["seed"], a.pool, values["world"][a.pool], a.out, share, manifest=a.manifest)
+    write_instruct(values["seed"], a.pool, values["world"][a.pool], a.out, a.manifest)
 
 
 @verb("manifests*", "out")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 
-from finer.errors import InputError
 from finer.keys import generator, stable_key
 from finer.store import atomic_path
 from finer.world import coarse, general
@@ -21,34 +20,34 @@ from finer.world.render import jpeg, render
 from finer.world.scenes import Scene
 
 ROW_GROUP = 2000
-Row = tuple[str, bytes, list[int], list[dict[str, str]]]
+Row = tuple[str, bytes, list[int], list[dict[str, object]]]
+FINE_GRAINED = ("see", "mcq", "mixed")
 _TRIES = 5  # draws of a question before a scene is taken not to allow it
 SCHEMA = {
     "image_id": pl.String(),
     "image": pl.Binary(),
     "cells": pl.List(pl.Int64()),
-    "conversations": pl.List(pl.Struct({"task": pl.String(), "question": pl.String(), "answer": pl.String()})),
+    "conversations": pl.List(
+        pl.Struct({"task": pl.String(), "question": pl.String(), "answer": pl.String(), "negative": pl.Boolean()})
+    ),
 }
 
 
 def write_instruct(
-    seed: int, pool: str, count: int, path: str | Path, negative_share: float, manifest: str | Path | None = None
+    seed: int, pool: str, count: int, path: str | Path, manifest: str | Path | None = None
 ) -> list[Scene]:
     """Write the instruction data of a pool as Parquet; return its scenes.
 
     ``manifest``: where the hashes of the scenes go, if anywhere.
-    ``negative_share``: share of the fine-grained questions (tasks see, mcq, mixed) that ask for something false.
+    Half of the fine-grained questions (tasks see, mcq, mixed) ask for something false and are marked ``negative``;
+    which share of them a model is trained on, its recipe says.
     """
-    if not 0 <= negative_share <= 1:
-        raise InputError(
-            "not a share", field="negative_share", found=negative_share, expected="0 to 1", cure="correct it"
-        )
     pictures = round(count * GENERAL["share"])
     scenes = draw_pool(seed, pool, count - pictures)
     drawn = draw_unique(seed, pool, pictures, "picture", draw_picture)
     frames = [
         pl.DataFrame(
-            [instruct_row(seed, pool, each, negative_share) for each in mingled[start : start + ROW_GROUP]],
+            [instruct_row(seed, pool, each) for each in mingled[start : start + ROW_GROUP]],
             schema=SCHEMA, orient="row",
         )
         for mingled in (mingle(scenes, drawn),) for start in range(0, max(count, 1), ROW_GROUP)
@@ -70,30 +69,32 @@ def mingle(scenes: list[Scene], pictures: list[Picture]) -> list[Scene | Picture
     ]
 
 
-def instruct_row(seed: int, pool: str, shown: Scene | Picture, negative_share: float) -> Row:
+def instruct_row(seed: int, pool: str, shown: Scene | Picture) -> Row:
     """Return one row: image id, JPEG, 160 cell labels, conversations."""
     key = shown.graph_hash
     if isinstance(shown, Scene):
         pixels, labels = render(shown), scene_labels(shown)
-        said = list(conversations(View(shown, generator(seed, "instruct", key)), negative_share))
+        said = list(conversations(View(shown, generator(seed, "instruct", key))))
     else:
         pixels, labels = shown.pixels(), shown.labels()
-        said = general.picture_talks(shown, generator(seed, "instruct", key))
-    talks = [{"task": task, "question": question, "answer": answer} for task, question, answer in said]
+        talked = general.picture_talks(shown, generator(seed, "instruct", key))
+        said = [(*talk, False) for talk in talked]
+    talks = [dict(zip(("task", "question", "answer", "negative"), talk, strict=True)) for talk in said]
     return stable_key(pool, key), jpeg(pixels), labels.ravel().tolist(), talks
 
 
-def conversations(view: View, negative_share: float) -> Iterator[tuple[str, str, str]]:
-    """Yield (task, question, answer) in the order of the plan, no question twice; some scenes allow fewer."""
+def conversations(view: View) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield (task, question, answer, negative) in the order of the plan, no question twice; some allow fewer."""
     asked: set[str] = set()
     for task, times in WORDING["plan"].items():
         for _ in range(times):
-            negative = view.rng.random() < negative_share  # drawn before the tries, so that failures do not shift it
+            # Drawn before the tries, so that failures do not shift it.
+            negative = task in FINE_GRAINED and view.rng.random() < 0.5
             for _ in range(_TRIES):
                 found = _ask(task, view, negative)
                 if found is not None and found[0] not in asked:
                     asked.add(found[0])
-                    yield task, *found
+                    yield task, *found, negative
                     break
 
 

@@ -98,7 +98,8 @@ def train_base(
         card = {
             "model": recipe.name, "title": recipe.title, "family": recipe.spec.family, "seed": recipe.seed,
             "parameters": parameter_count(model), "data": f"instruct/{recipe.data}", "data_sha256": data.digest,
-            "recipe_sha256": recipe.digest, "grown_from": recipe.grown_from, "cpu_seconds": round(progress.cpu_seconds),
+            "recipe_sha256": recipe.digest, "grown_from": recipe.grown_from, "negative_share": recipe.negative_share,
+            "cpu_seconds": round(progress.cpu_seconds),
             "wall_seconds_of_last_run": round(time.monotonic() - started),
             "command": "make bases", "torch": torch.__version__,
             "python": sys.version.split()[0], "held_out_images": recipe.held_out, "held_out": accuracy,
@@ -119,7 +120,7 @@ class _Training:
         self.images = len(data) - recipe.held_out  # the last ones are held out
         self.pixels = Pixels(data, processor)
         self.template = read_template(model, processor, data.pixels(0))
-        self.packer = Packer(data, processor, self.template)
+        self.packer = Packer(data, processor, self.template, recipe.negative_share)
         self.letters = letter_mask(processor, len(processor.tokenizer))
 
     def run(self) -> bool:

@@ -31,6 +31,7 @@ class Instruct:
     tasks: NDArray[np.int8]  # per item: place in TASKS
     questions: list[str]
     answers: list[str]
+    negative: NDArray[np.bool_]  # per item: a fine-grained question about something false
     digest: str  # sha256 of the file
 
     def __len__(self) -> int:
@@ -81,5 +82,6 @@ def read_instruct(path: str | Path) -> Instruct:
         tasks=items["task"].replace_strict(codes, return_dtype=pl.Int8).to_numpy(),
         questions=items["question"].to_list(),
         answers=items["answer"].to_list(),
+        negative=items["negative"].to_numpy(),
         digest=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
     )

@@ -23,7 +23,7 @@ from finer.keys import generator
 from finer.mllm.families import FAMILIES, Family, family_of, prefix_length
 from finer.mllm.tokenizer import LETTERS
 from finer.mllm.training.instruct import Instruct
-from finer.mllm.training.recipe import COUNTED, LETTERED_TASKS, OPTION, TASKS, LanguageStage
+from finer.mllm.training.recipe import COUNTED, FINE_GRAINED_TASKS, LETTERED_TASKS, OPTION, TASKS, LanguageStage
 
 ATTENTION = "finer_packed"
 HIDDEN = -1e4  # added to the score of a pair that must not see each other; finite, so no row is all -inf
@@ -105,9 +105,12 @@ class Pack:
 class Packer:
     """Draws items of images and packs them; a step's batch depends on seed, stage and step only."""
 
-    def __init__(self, data: Instruct, processor: ProcessorMixin, template: Template) -> None:
+    def __init__(
+        self, data: Instruct, processor: ProcessorMixin, template: Template, negative_share: float = 0.5
+    ) -> None:
         self.data = data
         self.template = template
+        self.negative_share = negative_share
         self._encode: Callable[[str], list[int]] = lambda text: (
             processor.tokenizer._tokenizer.encode(text, add_special_tokens=False).ids
         )
@@ -144,23 +147,31 @@ class Packer:
         return self._judged[number]
 
     def draw(self, image: int, stage: LanguageStage, seed: int, *key: object) -> list[int]:
-        """Draw items of one image by the stage's mix until a row is full."""
+        """Draw items of one image by the stage's mix until a row is full; fine-grained ones by the negative share.
+
+        Where the image has none left of what was drawn, nothing takes its place, which keeps the shares.
+        """
         draw = generator(seed, stage.name, *key)
         first, last = int(self.data.offsets[image]), int(self.data.offsets[image + 1])
-        left: dict[str, list[int]] = {}
+        left: dict[tuple[str, bool], list[int]] = {}
         for number in range(first, last):
             task = TASKS[self.data.tasks[number]]
             if stage.mix.get(task, 0.0) > 0.0:
-                left.setdefault(task, []).append(number)
+                left.setdefault((task, bool(self.data.negative[number])), []).append(number)
         for numbers in left.values():
             draw.shuffle(numbers)
         chosen: list[int] = []
         room, misses = stage.tokens, 0
         while left and misses < DRAWS:
-            task = draw.choices(list(left), [stage.mix[name] for name in left])[0]
-            number = left[task].pop()
-            if not left[task]:
-                del left[task]
+            tasks = list(dict.fromkeys(task for task, _ in left))
+            task = draw.choices(tasks, [stage.mix[name] for name in tasks])[0]
+            which = task, task in FINE_GRAINED_TASKS and draw.random() < self.negative_share
+            if which not in left:
+                misses += 1
+                continue
+            number = left[which].pop()
+            if not left[which]:
+                del left[which]
             length = len(self.item(number)[0]) - 1  # the last token predicts nothing
             if length <= room:
                 chosen.append(number)

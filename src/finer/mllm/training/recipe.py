@@ -17,6 +17,7 @@ TASKS = (
     "lookup", "presence", "short", "where", "which", "truth_attr", "truth_rel", "truth_obj",
     "caption", "see", "mcq", "mcq_short", "bind", "mixed", "refer", "count", "read", "chart", "detail", "compare",
 )  # fmt: skip
+FINE_GRAINED_TASKS = ("see", "mcq", "mixed")  # positive or negative, by the recipe's share
 LETTERED_TASKS = ("mcq", "mcq_short", "bind")
 OPTION = "option"  # no task of the data: the judgement asked at the end of each option of a lettered item
 COUNTED = (*TASKS, OPTION)  # what losses and accuracies are counted for
@@ -62,6 +63,7 @@ class Recipe:
     spec: Spec
     vision: VisionStage
     stages: tuple[LanguageStage, ...]
+    negative_share: float = 0.15  # of fine-grained questions, the share that asks for something false
     turned: bool = True  # words start turned away from the features they name, so that none finds itself
     centred: bool = True  # image features have the mean of all cells taken out
     place_gain: float = 1.0  # how much row and column of a cell are raised in the image features
