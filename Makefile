@@ -7,10 +7,14 @@ CORES ?= all
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: reproduce test lint format verify reference captions smoke bases pin docs dag clean
+.PHONY: reproduce reproduce-full test lint format verify reference captions smoke bases pin docs dag clean
 
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
+
+# The same, and the studies of training: the share of negatives, the seed.
+reproduce-full: .venv/ready
+	$(BIN)/snakemake --cores $(CORES) -- all studies
 
 test: .venv/ready-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope -p no:cacheprovider

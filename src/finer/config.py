@@ -22,7 +22,7 @@ Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-_POOLS = {"subject": "base", "verifier": "verifier"}  # whose scenes a micro model is trained on
+_POOLS = {"subject": "base", "study": "base", "verifier": "verifier"}  # whose scenes a micro model is trained on
 
 
 class Section(BaseModel):
@@ -111,7 +111,9 @@ class Model(Section):
 
     title: str = Field(description="name in tables and figures")
     size: str = Field("", description="size as tables print it")
-    role: Literal["subject", "verifier"] = "subject"
+    role: Literal["subject", "verifier", "study"] = Field(
+        "subject", description="subject: a row of the tables; verifier: of negatives; study: of `studies` only"
+    )
     family: Literal["llava_next", "qwen2_5_vl", "internvl", "qwen3_vl"]
     path: str = Field(
         "{results}/models/{model}",
@@ -136,6 +138,13 @@ class Model(Section):
         if self.repo and not self.revision:
             raise ValueError(f"repo '{self.repo}' needs a revision, so that results can be traced to weights")
         return self
+
+
+class Study(Section):
+    """Models that differ in one thing only, side by side."""
+
+    title: str = Field(description="what they differ in")
+    models: dict[Name, str] = Field(min_length=1, description="model -> what it is there: the value, the seed, …")
 
 
 class Micro(Section):
@@ -192,6 +201,7 @@ class Config(Section):
     scene_graphs: SceneGraphs = SceneGraphs()
     negatives: Negatives = Negatives()
     models: dict[Name, Model] = Field(min_length=1, description="the MLLMs; null removes one of an overlaid file")
+    studies: dict[Name, Study] = Field({}, description="further tables, of the target `studies`")
     micro: Micro = Micro()
     evaluation: Evaluation = Evaluation()
     statistics: Statistics = Statistics()
@@ -209,6 +219,9 @@ class Config(Section):
                 raise ValueError(f"negatives.verifier '{chosen}' must be a model with role: verifier")
         if POOLED in self.benchmarks:
             raise ValueError(f"a benchmark cannot be named '{POOLED}': tables call all of them together so")
+        for name, study in self.studies.items():
+            if unknown := set(study.models) - set(self.models):
+                raise ValueError(f"studies.{name} names '{min(unknown)}', which is not a model")
         if not self.subjects:
             raise ValueError("no model has role: subject, so there is nothing to measure")
         return self
@@ -224,6 +237,11 @@ class Config(Section):
         return [name for name, model in self.models.items() if model.role == "subject"]
 
     @property
+    def studied(self) -> list[str]:
+        """Models of any study."""
+        return list(dict.fromkeys(name for study in self.studies.values() for name in study.models))
+
+    @property
     def tests(self) -> list[str]:
         """Benchmarks that are columns of the tables."""
         return [name for name, benchmark in self.benchmarks.items() if benchmark.role == "test"]
@@ -231,9 +249,9 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _without_removed(cls, values: Any) -> Any:
-        """An overlay removes an entry of ``benchmarks`` or ``models`` by setting it to null."""
+        """An overlay removes an entry of ``benchmarks``, ``models`` or ``studies`` by setting it to null."""
         if isinstance(values, dict):
-            for key in ("benchmarks", "models"):
+            for key in ("benchmarks", "models", "studies"):
                 if isinstance(values.get(key), dict):
                     kept = {name: entry for name, entry in values[key].items() if entry is not None}
                     values = {**values, key: kept}
@@ -278,9 +296,14 @@ class Config(Section):
         raw = {name: re.fullmatch(r"\{results\}/raw/(\w+)/[^/]+", self.benchmarks[name].raw) for name in self.graphs()}
         return {name: found[1] for name, found in raw.items() if found}
 
-    def layout(self) -> str:
-        """Return what tables and figures depend on beside estimates, as JSON."""
-        models = {name: self.models[name].model_dump(include={"title", "size", "published"}) for name in self.subjects}
+    def layout(self, study: str | None = None) -> str:
+        """Return what tables and figures depend on beside estimates, as JSON; of a study, with its models only."""
+        chosen = {"title", "size", "published"}
+        models: dict[str, dict[str, Any]] = (
+            {name: self.models[name].model_dump(include=chosen) for name in self.subjects}
+            if study is None
+            else {name: {"title": label} for name, label in self.studies[study].models.items()}
+        )
         benchmarks = {name: self.benchmarks[name].title for name in self.tests}
         shown = self.evaluation.model_dump(include={"answering", "parser"})
         shown |= {"models": models, "benchmarks": benchmarks, "confidence": self.statistics.confidence}

@@ -59,6 +59,24 @@ def figure_entity_count(a: Arguments) -> None:
     write_entity_count(a.estimates, a.out, shown(settings(a.config)))
 
 
+@verb("config", "name", "title", "estimates*", "out*")
+def table_study(a: Arguments) -> None:
+    """Write models side by side that differ in one thing only."""
+    from finer.tables.shown import shown
+    from finer.tables.study import write_study
+
+    write_study(a.estimates, a.out, shown(settings(a.config)), a.title, a.name)
+
+
+@verb("config", "title", "estimates*", "out*")
+def figure_study(a: Arguments) -> None:
+    """Draw models that differ in one thing only."""
+    from finer.tables.figures import write_study
+    from finer.tables.shown import shown
+
+    write_study(a.estimates, a.out, shown(settings(a.config)), a.title)
+
+
 @verb("files*", "out")
 def catalogue(a: Arguments) -> None:
     """Write the DuckDB catalogue of views on the tables."""

@@ -1,4 +1,4 @@
-"""The two figures: answers over the seven levels of granularity, and paired accuracy over entity counts.
+"""The figures: answers over the seven levels of granularity, paired accuracy over entity counts, studies.
 
 Each can be written as SVG, PNG and CSV (the numbers that it shows). The bytes depend on the numbers only.
 """
@@ -23,6 +23,7 @@ from finer.store import atomic_path, read_tables
 from finer.tables.labels import RANDOM_GUESS, SETTING_TITLES
 from finer.tables.published_values import GRANULARITY_MODEL, check_published_row, published_granularity
 from finer.tables.shown import BASE, TUNED, Shown, Subject
+from finer.tables.study import LINES, overall, study_rows
 from finer.tables.tidy import TIDY, check_grid, ordered, select, write_csv
 
 # Okabe and Ito's palette, told apart with any colour vision; its yellow is left out, too pale on white.
@@ -54,6 +55,36 @@ def write_entity_count(estimates: Sequence[str | Path], outputs: Sequence[str | 
     rows = entity_count_rows(read_tables(estimates, ESTIMATES), shown)
     with _style():
         _write(entity_count_figure(rows, shown), rows, outputs)
+
+
+def write_study(estimates: Sequence[str | Path], outputs: Sequence[str | Path], shown: Shown, title: str) -> None:
+    """Write each output by its suffix (.svg, .png, .csv): what a study's models get right, setting by setting."""
+    rows = overall(study_rows(read_tables(estimates, ESTIMATES), shown)).filter(
+        pl.col("setting").is_in(list(SETTING_TITLES))
+    )
+    with _style():
+        _write(study_figure(rows, shown, title), rows, outputs)
+
+
+def study_figure(rows: pl.DataFrame, shown: Shown, title: str) -> Figure:
+    """Draw one panel each for pairs, right and wrong queries: the study's models across, a line a setting."""
+    subjects = list(dict.fromkeys(rows.select("model", "variant").rows()))
+    places = pl.DataFrame(
+        {"model": [m for m, _ in subjects], "variant": [v for _, v in subjects], "x": range(len(subjects))}
+    )
+    settings = [(name, BASE) for name in SETTING_TITLES if name in rows["setting"].unique()]
+    figure, panels = _panels(1, len(LINES), width=2.9, height=2.6)
+    for axes, (label, (statistic, _)) in zip(panels[0], LINES.items(), strict=True):
+        here = rows.filter(pl.col("statistic") == statistic).join(places, on=["model", "variant"])
+        _lines(axes, here.with_columns(model="setting", variant=pl.lit(BASE)), settings)
+        axes.set_title(label.capitalize())
+        axes.set_xticks(range(len(subjects)), [shown.title(subject) for subject in subjects])
+        axes.set_xlabel(title)
+    panels[0][0].set_ylabel("%")
+    handles = [Line2D([], [], label=SETTING_TITLES[name], **_look((name, BASE), settings)) for name, _ in settings]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.supxlabel(f"Bars: {shown.level} intervals, clustered by image.", fontsize=8, color="#555555")
+    return figure
 
 
 def granularity_rows(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:

@@ -1,0 +1,100 @@
+"""A study: models that differ in one thing only (share of negatives, seed), side by side over all benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from finer.errors import InputError
+from finer.schemas import ESTIMATES, POOLED, SETTINGS
+from finer.store import read_tables
+from finer.tables import notes
+from finer.tables.labels import SETTING_TITLES, bracket, percent
+from finer.tables.layout import Cell, Column, Group, Layout, Row, write_layout
+from finer.tables.shown import Shown
+from finer.tables.tidy import TIDY, check_grid, ordered, select, write_csv
+
+COLUMNS = [*TIDY, "n_images", "interval", "scorer", "statistic"]
+LEVELS = tuple(f"level_{level}" for level in range(1, 8))
+#: line of the table -> the statistic of multiple-choice questions, and that of yes/no queries
+LINES: Mapping[str, tuple[str, str]] = {
+    "pairs right": ("paired_accuracy", "paired_accuracy"),
+    "right queries": ("positive_accuracy", "yes_share"),
+    "wrong queries": ("negative_accuracy", "no_share"),
+}
+
+
+def write_study(
+    estimates: Sequence[str | Path], outputs: Sequence[str | Path], shown: Shown, title: str, name: str
+) -> None:
+    """Write each output by its suffix: .csv (one estimate a row), .md, .tex or .html."""
+    rows = study_rows(read_tables(estimates, ESTIMATES), shown)
+    layout = study_layout(rows, shown, title, name)
+    for output in outputs:
+        if Path(output).suffix == ".csv":
+            write_csv(rows, output)
+        else:
+            write_layout(layout, output)
+
+
+def study_rows(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
+    """Return accuracies of the multiple-choice settings and shares of the levels, per benchmark and pooled."""
+    benchmarks = [*shown.benchmarks, POOLED]
+    known = estimates.filter(pl.col("benchmark").is_in(benchmarks), pl.col("model").is_in(list(shown.models)))
+    choices, words = zip(*LINES.values(), strict=True)
+    cells = pl.concat([
+        select(known.filter(pl.col("setting").is_in(list(SETTINGS))), choices, shown.answering, shown.scorer),
+        select(known.filter(pl.col("setting").is_in(list(LEVELS))), words, "yes_no", "strict"),
+    ])  # fmt: skip
+    order = shown.subjects(cells)
+    check_grid(cells, order, ["statistic"])
+    return ordered(cells, order, benchmarks).select(COLUMNS)
+
+
+def overall(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows over all benchmarks: the pooled ones, or those of the only benchmark."""
+    benchmarks = rows["benchmark"].unique()
+    whole = rows if len(benchmarks) == 1 else rows.filter(pl.col("benchmark") == POOLED)
+    if whole.is_empty():
+        raise InputError(
+            "no estimate over all benchmarks", field="benchmark", found=", ".join(sorted(benchmarks)), expected=POOLED,
+            cure="estimate all benchmarks together",
+        )  # fmt: skip
+    return whole
+
+
+def study_layout(rows: pl.DataFrame, shown: Shown, title: str, name: str) -> Layout:
+    """Lay out the rows of ``study_rows``: models and what was right down, settings and levels across."""
+    whole = overall(rows)
+    key = ["model", "variant", "statistic", "setting"]
+    found = {tuple(row[part] for part in key): row for row in whole.iter_rows(named=True)}
+    places = [setting for setting in (*SETTINGS, *LEVELS) if setting in set(whole["setting"])]
+    lines = []
+    for subject in dict.fromkeys(whole.select("model", "variant").rows()):
+        for line, (label, statistics) in enumerate(LINES.items()):
+            cells = tuple(_cell(found[(*subject, statistics[place in LEVELS], place)]) for place in places)
+            lines.append(Row(("" if line else shown.title(subject), label), cells, opens=not line))
+    counts = dict(whole.filter(pl.col("statistic") == "paired_accuracy").select("setting", "n").unique().iter_rows())
+    groups = tuple(
+        Group(heading, tuple(Column(_title(place), f"{counts[place]:,} pairs") for place in places if place in members))
+        for heading, members in (("Multiple choice", SETTINGS), ("Levels of granularity, yes or no", LEVELS))
+        if set(places) & set(members)
+    )
+    footnotes = (
+        "Over all benchmarks together. Right queries: answered rightly, or with yes; wrong queries: answered rightly, "
+        f"or with no. {shown.how}",
+        notes.intervals(shown),
+        notes.COVERED,
+    )
+    return Layout(title, name.replace("_", "-"), ("Model", "Share of"), groups, tuple(lines), footnotes)
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    return Cell(percent(row["value"]), bracket(row["ci_low"], row["ci_high"]))
+
+
+def _title(place: str) -> str:
+    return SETTING_TITLES.get(place, place.removeprefix("level_"))
