@@ -11,7 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from caption_graphs import PARSER, caption_table
 from finer.keys import generator
+from finer.negatives.propose import propose
+from finer.negatives.settle import skipped
+from finer.queries.granularity import granularity_queries
+from finer.scenes.captions import extract
 from finer.world.catalogue import COLORS, FIGURES
 from finer.world.claims import View
 from finer.world.general import picture_talks
@@ -19,7 +24,8 @@ from finer.world.instruct import FINE_GRAINED, SCHEMA, conversations, write_inst
 from finer.world.pictures import GENERAL, LABELS, Chart, Compare, Marked, Sign, draw_picture, scene_labels
 from finer.world.pools import draw_pool, draw_unique
 from finer.world.scenes import Scene
-from world_reading import RELATIONS, is_phrase_true, meant, values
+from finer.world.stories import tell
+from world_reading import KINDS, RELATIONS, VALUES, is_phrase_true, meant, values
 
 Talk = tuple[str, str, str, bool]
 _SEEN = re.compile(
@@ -197,16 +203,23 @@ _MIXED = re.compile(
 _RELATED = re.compile(rf"(.+?) (?:that|and) ({'|'.join(f'is {name}' for name in RELATIONS)}) the (.+)")
 
 
+def _unlined(phrase: str) -> str:
+    """Return "a ball with a black outline" for "a ball outlined in black"."""
+    return re.sub(" outlined in ([a-z]+)$", r" with a \1 outline", phrase)
+
+
 def _holds(scene: Scene, phrase: str) -> bool:
     """Read a phrase with attributes on both sides of a relation against the scene."""
     found = _RELATED.fullmatch(phrase)
     assert found is not None, phrase
     first, predicate, second = found[1], found[2].removeprefix("is "), found[3]
-    if " that is " in first:  # "an arrow with a black outline that is small and blue"
+    if " that is " in first:  # "an arrow that is small and blue and outlined in black"
         thing, adjectives = first.split(" that is ")
         article, rest = thing.split(" ", 1)
-        first = f"{article} {adjectives.replace(',', '').replace(' and ', ' ')} {rest}"
-    subjects, targets = meant(scene, first), meant(scene, f"the {second}")
+        plain, _, outline = adjectives.partition(" and outlined in ")
+        first = f"{article} {plain.replace(',', '').replace(' and ', ' ')} {rest}"
+        first += f" outlined in {outline}" if outline else ""
+    subjects, targets = meant(scene, _unlined(first)), meant(scene, _unlined(f"the {second}"))
     return any(scene.holds(RELATIONS[predicate], i, j) is True for i in subjects for j in targets)
 
 
@@ -220,6 +233,32 @@ def test_mixed_phrases_are_true_if_the_answer_is_yes_alone(
         assert _holds(scene, asked[1]) == (answer == "Yes."), (question, answer, scene.things)
         answers[answer] += 1
     assert min(answers.values()) > 200
+
+
+def test_no_wording_that_joins_attributes_and_a_relation_is_shared_with_the_levels_that_ask_for_it(
+    talks: list[tuple[Scene, list[Talk]]],
+) -> None:
+    """The models learn that phrases may join both; how the benchmark words it, they see for the first time."""
+    captions = caption_table([tell(scene, generator(9, scene.graph_hash)) for scene in draw_pool(9, "docci_test", 60)])
+    elements, _ = extract(captions, PARSER)
+    negatives, _ = propose(elements, captions)
+    made = granularity_queries(elements, negatives, skipped(negatives), "b", 30, 1)
+    asked = made.queries.filter(pl.col("level") >= 5)["question"].to_list()
+    trained = {gram for _, question, _ in of(talks, "mixed", "see", "mcq") for gram in _joining(question)}
+    tested = {gram for question in asked for gram in _joining(question)}
+    assert len(asked) > 100 and len(trained) > 1000 and len(tested) > 200
+    assert not trained & tested
+
+
+def _joining(text: str) -> set[str]:
+    """The runs of words from an attribute's value to the first thing behind a predicate that follows."""
+    words = re.findall(r"[a-z]+", text.lower())
+    found = set()
+    for start, word in enumerate(words):
+        if word in {*VALUES, "black"}:
+            run = re.match(rf".*?\b(?:{'|'.join(RELATIONS)}) the .*?\b(?:{'|'.join(KINDS)})\b", " ".join(words[start:]))
+            found |= {run[0]} if run else set()
+    return found
 
 
 def test_referring_questions_have_the_value_of_the_one_thing_meant(talks: list[tuple[Scene, list[Talk]]]) -> None:

@@ -187,7 +187,7 @@ def mcq_short(view: View) -> Exchange | None:
         rng.shuffle(wrong)
         question = f"Where is the {view.name(index)} relative to the {view.name(other)}?"
         return lettered(rng, question, WHERE[name], wrong[: count - 1])
-    maker = rng.choice((object_phrases, attribute_phrases, relation_phrases, relation_phrases))
+    maker = rng.choice((object_phrases, attribute_phrases, attribute_phrases, relation_phrases, relation_phrases))
     phrases = maker(view, rng.choice((1, 1, 1, 2)))
     if phrases is None:
         return None

@@ -89,7 +89,11 @@ def _definite(view: View, index: int, phrases: list[str]) -> tuple[str, list[str
 
 
 def mixed_question(view: View, negative: bool) -> tuple[str, str] | None:
-    """Ask yes/no about one thing with attributes and a relation; if negative, one element of it is wrong."""
+    """Ask yes/no about one thing with attributes and a relation; if negative, one element of it is wrong.
+
+    Attributes are adjectives or stand behind "that is", never in the benchmarks' "with a …": how attributes join a
+    relation is learned, not the wording of the levels of granularity that ask for it.
+    """
     rng = view.rng
     able = [index for index in view.related if view.scene.unique(index)]
     if not able:
@@ -117,16 +121,25 @@ def mixed_question(view: View, negative: bool) -> tuple[str, str] | None:
             predicate = PREDICATES[rng.choice(false[:4])]
         else:
             kinds[1] = view.absent_kinds(1)[0]
-    styles = [rng.choice(("short", "that is")) if rng.random() < 0.7 else "with", "short"]
     first, second = (
-        with_attributes(kind, said, style).split(" ", 1)[1] if said else kind
-        for kind, said, style in zip(kinds, sides, styles, strict=True)
+        _adjectival(kind, said, style) if said else kind
+        for kind, said, style in zip(kinds, sides, (rng.choice(("short", "that is")), "short"), strict=True)
     )
     joint = " and" if " that is " in first else " that"
     question = rng.choice(WORDING["mixed_questions"])
     return question.format(
         p=with_article(first), n=first, j=joint, r=predicate, o=second
     ), "No." if negative else "Yes."
+
+
+def _adjectival(kind: str, values: dict[str, str], style: str) -> str:
+    """Return the object with its attributes, none of them as "with a …", without article."""
+    plain = {name: value for name, value in values.items() if name != "outline"}
+    words = with_attributes(kind, plain, style).split(" ", 1)[1] if plain else kind
+    if "outline" not in values:
+        return words
+    outlined = f"outlined in {values['outline']}"
+    return f"{words} and {outlined}" if " that is " in words else f"{words} {outlined}"
 
 
 def with_attributes(kind: str, values: dict[str, str], style: str) -> str:
