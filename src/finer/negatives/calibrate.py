@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from finer.errors import InputError
+from finer.negatives.truth import spoiled
 
 RECALL_WEIGHT = 2.0
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 21))
-TRUTH = {"negative_id": pl.String(), "is_true": pl.Boolean()}
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,12 @@ def calibrate(
     Args:
         checks: NEGATIVE_CHECKS of one round.
         negatives: NEGATIVES of that round.
-        truth: columns ``negative_id`` and ``is_true`` (of the scene), one row a negative.
+        truth: TRUTHS of these negatives.
 
     Raises:
         InputError: a negative without a truth, or no spoiled element, so nothing can be learned.
     """
-    judged = negatives.join(truth.select(list(TRUTH)), on="negative_id", how="left")
-    unknown = judged.filter(pl.col("is_true").is_null())
-    if unknown.height:
-        raise InputError(
-            "a negative whose truth is not known", row=unknown["negative_id"][0], field="is_true",
-            expected="true or false for every negative",
-        )  # fmt: skip
-    spoiled = judged.group_by("element_id").agg(pl.col("is_true").any().alias("spoiled"))
-    cases = checks.join(spoiled, on="element_id", how="inner").select("picked", "entropy", "spoiled")
+    cases = checks.join(spoiled(negatives, truth), on="element_id", how="inner").select("picked", "entropy", "spoiled")
     if not cases["spoiled"].any():
         raise InputError(
             "no element has a negative that is true of its scene, so no threshold can be chosen",

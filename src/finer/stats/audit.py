@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import chisquare
 
+from finer.negatives.truth import judged, spoiled
 from finer.schemas import AUDIT, ELEMENT_KINDS, NEGATIVE_KINDS, SETTINGS
 from finer.scoring.parsers import LETTERS
 from finer.stats.intervals import bootstrap_weights, share_intervals
@@ -61,24 +62,18 @@ def audit(tables: Tables, sampling: Sampling) -> pl.DataFrame:
 
 def _truth(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
     for when, negatives in ((BEFORE, tables.first), (AFTER, tables.settled)):
-        judged = negatives.join(tables.truth, on="negative_id", how="left", validate="m:1")
+        told = judged(negatives, tables.truth)
         for kind in NEGATIVE_KINDS:
-            of_kind = judged.filter(pl.col("negative_kind") == kind)
+            of_kind = told.filter(pl.col("negative_kind") == kind)
             if of_kind.height:
                 yield f"true_negatives_{when}", kind, of_kind.select("image_id", hit="is_true")
-        yield f"true_negatives_{when}", "all", judged.select("image_id", hit="is_true")
-
-
-def _spoiled(negatives: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
-    """Return the elements, and whether one of the four negatives of each is true."""
-    judged = negatives.join(truth, on="negative_id", how="left", validate="m:1")
-    return judged.group_by("element_id", "image_id").agg(spoiled=pl.col("is_true").any()).sort("element_id")
+        yield f"true_negatives_{when}", "all", told.select("image_id", hit="is_true")
 
 
 def _verifier(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """What the first round's checks found: an element is spoiled if one of its negatives is true of the scene."""
-    spoiled = _spoiled(tables.first, tables.truth)
-    checks = tables.first_checks.join(spoiled.drop("image_id"), on="element_id", how="inner", validate="1:1")
+    known = spoiled(tables.first, tables.truth)
+    checks = tables.first_checks.join(known.drop("image_id"), on="element_id", how="inner", validate="1:1")
     flagged, wrong = pl.col("check") == "sure_failure", pl.col("check").is_in(_FAILED)
     kinds = tables.elements.select("element_id", "kind")
     for name, found in (("sure failure", flagged), ("any failure", wrong)):
@@ -94,9 +89,9 @@ def _verifier(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
 def _labels(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """How many pairs have an option that is true against its label."""
     for when, pairs, negatives in ((BEFORE, tables.unverified, tables.first), (AFTER, tables.pairs, tables.settled)):
-        spoiled = _spoiled(negatives, tables.truth).select("element_id", hit="spoiled")
+        known = spoiled(negatives, tables.truth).select("element_id", hit="spoiled")
         asked = pairs.filter(pl.col("polarity") == "negative").join(
-            spoiled, left_on="edited_element_id", right_on="element_id", how="left"
+            known, left_on="edited_element_id", right_on="element_id", how="left"
         )
         yield "false_labels", when, asked.select("image_id", pl.col("hit").fill_null(False))
 
