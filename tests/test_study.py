@@ -1,0 +1,79 @@
+"""Studies: models that differ in one thing, over all benchmarks, with right and wrong queries apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fake_estimates import SUBJECTS, fake_estimates, fake_levels
+from fake_evaluation import SHOWN
+from finer.errors import InputError
+from finer.schemas import ESTIMATES, POOLED
+from finer.store import write_table
+from finer.tables.figures import study_figure, write_study
+from finer.tables.shown import ModelName
+from finer.tables.study import overall, study_layout, study_rows
+from finer.tables.study import write_study as write_table_study
+
+STUDY = replace(SHOWN, models={"yes_man": ModelName("5 %"), "seer-micro": ModelName("50 %")})
+
+
+@pytest.fixture(scope="module")
+def found() -> pl.DataFrame:
+    levels = fake_levels()
+    paired = levels.filter(pl.col("statistic") == "no_share").with_columns(statistic=pl.lit("paired_accuracy"))
+    words = pl.concat([levels, paired])
+    return pl.concat([fake_estimates(), words, words.filter(pl.col("benchmark") == "docci").with_columns(
+        benchmark=pl.lit(POOLED))])  # fmt: skip
+
+
+def test_models_stand_in_the_order_of_the_study_under_its_labels(found: pl.DataFrame) -> None:
+    layout = study_layout(study_rows(found, STUDY), STUDY, "Share", "study_share")
+    assert [row.labels[0] for row in layout.rows if row.labels[0]] == ["5 %", "50 %", "50 % (tuned)"]
+    assert [row.labels[1] for row in layout.rows[:3]] == ["pairs right", "right queries", "wrong queries"]
+
+
+def test_cells_are_those_over_all_benchmarks(found: pl.DataFrame) -> None:
+    layout = study_layout(study_rows(found, STUDY), STUDY, "Share", "study_share")
+    wanted = found.filter(
+        pl.col("model") == "yes_man", pl.col("benchmark") == POOLED, pl.col("setting") == "wh",
+        pl.col("answering") == "letter", pl.col("scorer") == "strict", pl.col("statistic") == "negative_accuracy",
+    )["value"].item()  # fmt: skip
+    assert layout.rows[2].cells[3].value == f"{wanted:.1f}"
+    assert layout.rows[1].cells[4].value == f"{100 * 51 / 60:.1f}"  # yes to right queries of level 1
+    assert layout.rows[2].cells[4].value == f"{100 * 54 / 60:.1f}"  # no to wrong ones
+
+
+def test_one_benchmark_needs_no_pooled_estimates(found: pl.DataFrame) -> None:
+    alone = study_rows(found.filter(pl.col("benchmark") == "docci"), STUDY)
+    assert set(overall(alone)["benchmark"]) == {"docci"}
+    two = study_rows(found.filter(pl.col("benchmark") != POOLED), STUDY)
+    with pytest.raises(InputError, match="over all benchmarks"):
+        overall(two)
+
+
+def test_a_model_of_the_study_without_estimates_is_an_error(found: pl.DataFrame) -> None:
+    more = replace(STUDY, models={**STUDY.models, "absent": ModelName("100 %")})
+    with pytest.raises(InputError, match="no estimates of a configured model"):
+        study_rows(found, more)
+
+
+def test_the_figure_has_a_panel_for_pairs_right_and_wrong_queries(found: pl.DataFrame) -> None:
+    rows = overall(study_rows(found.filter(pl.col("variant") == "base"), STUDY))
+    figure = study_figure(rows.filter(~pl.col("setting").str.starts_with("level")), STUDY, "Share")
+    assert [axes.get_title() for axes in figure.axes] == ["Pairs right", "Right queries", "Wrong queries"]
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["5 %", "50 %"]
+    assert all(len(axes.containers) == 4 for axes in figure.axes)  # a line a setting
+
+
+def test_all_forms_are_written(found: pl.DataFrame, tmp_path: Path) -> None:
+    write_table(found, ESTIMATES, tmp_path / "e.parquet")
+    outputs = [tmp_path / f"s.{kind}" for kind in ("md", "csv", "tex", "html")]
+    write_table_study([tmp_path / "e.parquet"], outputs, STUDY, "Share of negatives", "study_share")
+    drawn = [tmp_path / f"f.{kind}" for kind in ("svg", "png")]
+    write_study([tmp_path / "e.parquet"], drawn, STUDY, "Share of negatives")
+    assert all(path.stat().st_size > 500 for path in (*outputs, *drawn))
+    assert pl.read_csv(outputs[1]).select("model", "variant").unique().height == len(SUBJECTS)
