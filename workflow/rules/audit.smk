@@ -12,6 +12,8 @@ rule judge_negatives:
         f"{B}/truths.parquet",
     log:
         f"{OUT}/logs/judge_negatives.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/judge_negatives.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -34,6 +36,8 @@ rule settle_unverified:
         drops=f"{B}/unverified/drops.settle.parquet",
     log:
         f"{OUT}/logs/settle_unverified.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/settle_unverified.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -57,6 +61,8 @@ rule compose_unverified:
         drops=f"{B}/unverified/drops.pairs.parquet",
     log:
         f"{OUT}/logs/compose_unverified.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compose_unverified.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -79,6 +85,8 @@ rule items_unverified:
         f"{OUT}/items/unverified/{{benchmark}}.parquet",
     log:
         f"{OUT}/logs/items.unverified.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/items.unverified.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -106,6 +114,8 @@ rule audit:
         f"{B}/audit.parquet",
     log:
         f"{OUT}/logs/audit.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/audit.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:

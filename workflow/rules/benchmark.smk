@@ -28,6 +28,8 @@ rule read_comprecap:
         drops=f"{B}/drops/read.parquet",
     log:
         f"{OUT}/logs/read_comprecap.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/read_comprecap.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("comprecap"),
     conda:
@@ -54,6 +56,8 @@ rule read_docci:
         drops=f"{B}/drops/read.parquet",
     log:
         f"{OUT}/logs/read_docci.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/read_docci.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("docci"),
     conda:
@@ -81,6 +85,8 @@ rule import_interchange:
         drops=f"{B}/drops/read.parquet",
     log:
         f"{OUT}/logs/import_interchange.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/import_interchange.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("interchange"),
     conda:
@@ -165,6 +171,8 @@ for k in ROUNDS:
             drops=f"{B}/drops/negatives.{k}.parquet",
         log:
             f"{OUT}/logs/propose_{k}.{{benchmark}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/propose_{k}.{{benchmark}}.tsv"
         conda:
             "../../envs/finer.yaml"
         resources:
@@ -226,6 +234,8 @@ rule calibrate:
         f"{OUT}/calibration/entropy_threshold.csv",
     log:
         f"{OUT}/logs/calibrate.log",
+    benchmark:
+        f"{OUT}/benchmarks/calibrate.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"
@@ -248,6 +258,8 @@ rule settle_negatives:
         drops=f"{B}/drops/settle.parquet",
     log:
         f"{OUT}/logs/settle.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/settle.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -300,6 +312,8 @@ rule granularity:
         drops=f"{B}/drops/granularity.parquet",
     log:
         f"{OUT}/logs/granularity.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/granularity.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -322,6 +336,8 @@ rule export_interchange:
         [f"{OUT}/interchange/{{benchmark}}/{setting}.csv" for setting in SETTINGS],
     log:
         f"{OUT}/logs/export_interchange.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/export_interchange.{{benchmark}}.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"
@@ -347,6 +363,8 @@ rule yields:
         csv=f"{OUT}/tables/yields.{{benchmark}}.csv",
     log:
         f"{OUT}/logs/yields.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/yields.{{benchmark}}.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"

@@ -16,6 +16,8 @@ rule items_finer:
         f"{OUT}/items/finer/{{benchmark}}.parquet",
     log:
         f"{OUT}/logs/items.finer.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/items.finer.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -37,6 +39,8 @@ rule items_granularity:
         f"{OUT}/items/granularity/{{benchmark}}.parquet",
     log:
         f"{OUT}/logs/items.granularity.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/items.granularity.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -95,6 +99,8 @@ for suite, benchmarks in SUITES.items():
             f"{OUT}/verdicts/{{model}}/{suite}.parquet",
         log:
             f"{OUT}/logs/verdicts_{suite}.{{model}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/verdicts_{suite}.{{model}}.tsv"
         conda:
             "../../envs/finer.yaml"
         resources:
@@ -116,6 +122,8 @@ for suite, benchmarks in SUITES.items():
             f"{OUT}/estimates/{suite}.parquet",
         log:
             f"{OUT}/logs/estimates_{suite}.log",
+        benchmark:
+            f"{OUT}/benchmarks/estimates_{suite}.tsv"
         conda:
             "../../envs/finer.yaml"
         resources:
@@ -136,6 +144,8 @@ rule text_ranker:
         f"{OUT}/estimates/text_ranker.parquet",
     log:
         f"{OUT}/logs/text_ranker.log",
+    benchmark:
+        f"{OUT}/benchmarks/text_ranker.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:

@@ -110,6 +110,8 @@ rule world_check:
         f"{OUT}/raw/disjoint.csv",
     log:
         f"{OUT}/logs/world_check.log",
+    benchmark:
+        f"{OUT}/benchmarks/world_check.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"

@@ -14,6 +14,8 @@ for suite in STUDIED:
             f"{OUT}/estimates/study.{suite}.parquet",
         log:
             f"{OUT}/logs/estimates_study_{suite}.log",
+        benchmark:
+            f"{OUT}/benchmarks/estimates_study_{suite}.tsv"
         conda:
             "../../envs/finer.yaml"
         resources:
@@ -38,6 +40,8 @@ for study in CFG.studies:
             [f"{OUT}/tables/study_{study}.{kind}" for kind in FORMATS],
         log:
             f"{OUT}/logs/table_study_{study}.log",
+        benchmark:
+            f"{OUT}/benchmarks/table_study_{study}.tsv"
         localrule: True
         conda:
             "../../envs/finer.yaml"
@@ -59,6 +63,8 @@ for study in CFG.studies:
             [f"{OUT}/figures/study_{study}.{kind}" for kind in ("svg", "png")],
         log:
             f"{OUT}/logs/figure_study_{study}.log",
+        benchmark:
+            f"{OUT}/benchmarks/figure_study_{study}.tsv"
         localrule: True
         conda:
             "../../envs/finer.yaml"

@@ -30,6 +30,8 @@ for table in MADE:
             [f"{OUT}/tables/{table}.{kind}" for kind in FORMATS],
         log:
             f"{OUT}/logs/{table}.log",
+        benchmark:
+            f"{OUT}/benchmarks/{table}.tsv"
         localrule: True
         conda:
             "../../envs/finer.yaml"
@@ -54,6 +56,8 @@ rule table_audit:
         [f"{OUT}/tables/audit.{kind}" for kind in FORMATS],
     log:
         f"{OUT}/logs/table_audit.log",
+    benchmark:
+        f"{OUT}/benchmarks/table_audit.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"
@@ -74,6 +78,8 @@ rule figure_granularity:
         f"{OUT}/tables/granularity.csv",
     log:
         f"{OUT}/logs/figure_granularity.log",
+    benchmark:
+        f"{OUT}/benchmarks/figure_granularity.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"
@@ -94,6 +100,8 @@ rule figure_entity_count:
         f"{OUT}/tables/entity_count.csv",
     log:
         f"{OUT}/logs/figure_entity_count.log",
+    benchmark:
+        f"{OUT}/benchmarks/figure_entity_count.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"
@@ -151,6 +159,8 @@ rule catalogue:
         f"{OUT}/finer.duckdb",
     log:
         f"{OUT}/logs/catalogue.log",
+    benchmark:
+        f"{OUT}/benchmarks/catalogue.tsv"
     localrule: True
     conda:
         "../../envs/finer.yaml"
@@ -158,3 +168,23 @@ rule catalogue:
         code=code("catalogue"),
     shell:
         "python -m finer catalogue --files {input} --out {output} 2> >(tee {log} >&2)"
+
+
+rule times:
+    # Not among the compared tables: clocks differ. It waits for all others, so that it can add up their jobs.
+    input:
+        TABLES,
+        FIGURES,
+        rules.catalogue.output,
+    output:
+        [f"{OUT}/times.{kind}" for kind in ("md", "csv")],
+    log:
+        f"{OUT}/logs/times.log",
+    localrule: True
+    conda:
+        "../../envs/finer.yaml"
+    params:
+        code=code("table-times"),
+        folder=f"{OUT}/benchmarks",
+    shell:
+        "python -m finer table-times --folder {params.folder} --out {output} 2> >(tee {log} >&2)"

@@ -77,6 +77,16 @@ def figure_study(a: Arguments) -> None:
     write_study(a.estimates, a.out, shown(settings(a.config)), a.title)
 
 
+@verb("folder", "out*")
+def table_times(a: Arguments) -> None:
+    """Add up where the time of a run went."""
+    from pathlib import Path
+
+    from finer.tables.times import write_times
+
+    write_times(sorted(Path(a.folder).glob("*.tsv")), a.out)
+
+
 @verb("files*", "out")
 def catalogue(a: Arguments) -> None:
     """Write the DuckDB catalogue of views on the tables."""
