@@ -170,6 +170,32 @@ rule catalogue:
         "python -m finer catalogue --files {input} --out {output} 2> >(tee {log} >&2)"
 
 
+rule examples:
+    # What a reader should see before any number.
+    input:
+        asked=[f"{OUT}/items/finer/{name}.parquet" for name in CFG.tests],
+        verdicts=[f"{OUT}/verdicts/{name}/finer.parquet" for name in CFG.subjects],
+        images=[f"{OUT}/benchmark/{name}/images.parquet" for name in CFG.tests],
+    output:
+        examples=f"{OUT}/tables/examples.md",
+        sheet=f"{OUT}/figures/contact_sheet.png",
+    log:
+        f"{OUT}/logs/examples.log",
+    benchmark:
+        f"{OUT}/benchmarks/examples.tsv"
+    localrule: True
+    conda:
+        "../../envs/finer.yaml"
+    params:
+        code=code("examples"),
+        config=CFG.layout(),
+        seed=CFG.seed,
+    shell:
+        "python -m finer examples --config {params.config:q} --seed {params.seed} --items {input.asked}"
+        " --verdicts {input.verdicts} --images {input.images} --out {output.examples} --sheet {output.sheet}"
+        " 2> >(tee {log} >&2)"
+
+
 rule times:
     # Not among the compared tables: clocks differ. It waits for all others, so that it can add up their jobs.
     input:

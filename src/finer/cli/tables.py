@@ -77,6 +77,15 @@ def figure_study(a: Arguments) -> None:
     write_study(a.estimates, a.out, shown(settings(a.config)), a.title)
 
 
+@verb("config", ("seed", {"type": int}), "items*", "verdicts*", "images*", "out", "sheet")
+def examples(a: Arguments) -> None:
+    """Write some pairs with all models' answers, and a contact sheet of the images."""
+    from finer.tables.examples import write_examples
+    from finer.tables.shown import shown
+
+    write_examples(a.items, a.verdicts, a.images, a.seed, a.out, a.sheet, shown(settings(a.config)))
+
+
 @verb("folder", "out*")
 def table_times(a: Arguments) -> None:
     """Add up where the time of a run went."""
