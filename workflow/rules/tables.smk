@@ -14,6 +14,10 @@ DRAWN = ("granularity", "entity_count") if CFG.graphs() else ()
 FIGURES = [f"{OUT}/figures/{name}.{kind}" for name in DRAWN for kind in ("svg", "png")]
 
 
+# What the audit asks without verification is the same questions once more: it stays out of the catalogue.
+CATALOGUED = {suite: names for suite, names in SUITES.items() if suite != "unverified"}
+
+
 for table in MADE:
 
     rule:
@@ -116,21 +120,21 @@ rule figure_entity_count:
 rule catalogue:
     # Views on every table of this configuration: one process writes the file, so it is one local rule.
     input:
-        [f"{OUT}/estimates/{suite}.parquet" for suite in SUITES],
+        [f"{OUT}/estimates/{suite}.parquet" for suite in CATALOGUED],
         [
             f"{OUT}/verdicts/{name}/{suite}.parquet"
             for name in CFG.subjects
-            for suite in SUITES
+            for suite in CATALOGUED
         ],
         [
             f"{OUT}/responses/{name}/{suite}.{part}.parquet"
             for name in CFG.subjects
-            for suite, benchmarks in SUITES.items()
+            for suite, benchmarks in CATALOGUED.items()
             for part in (*benchmarks, "run")
         ],
         [
             f"{OUT}/items/{suite}/{name}.parquet"
-            for suite, benchmarks in SUITES.items()
+            for suite, benchmarks in CATALOGUED.items()
             for name in benchmarks
         ],
         [
@@ -155,6 +159,12 @@ rule catalogue:
             for k in VERIFIED
         ],
         [f"{OUT}/benchmark/{name}/captions.parquet" for name in CFG.captioned()],
+        [
+            f"{OUT}/benchmark/{name}/{table}.parquet"
+            for name in AUDITED
+            for table in ("truths", "audit")
+        ],
+        (f"{OUT}/estimates/text_ranker.parquet" if CFG.evaluation.control_pairs else []),
     output:
         f"{OUT}/finer.duckdb",
     log:

@@ -29,8 +29,9 @@ def catalogue(results: str | Path, output: str | Path) -> None:
 def find_tables(results: str | Path) -> list[Path]:
     """Return the Parquet files of finished tables below a results folder, sorted.
 
-    Left out: raw files, parts of unfinished jobs, and the rounds of negatives (``rounds/``), whose rows stand again
-    in the settled tables; the provenance of those rounds (``*.run.parquet``) stays in.
+    Left out: raw files, parts of unfinished jobs, the rounds of negatives (``rounds/``), whose rows stand again in the
+    settled tables (their provenance, ``*.run.parquet``, stays in), what was made without verification for the audit
+    (``unverified``), and estimates of studies, which hold those of the tables once more.
     """
     found = []
     for path in sorted(Path(results).rglob("*.parquet")):
@@ -38,7 +39,8 @@ def find_tables(results: str | Path) -> list[Path]:
         raw = "raw" in folders or "training" in folders
         unfinished = any(name.startswith(".") or name.endswith(".parts") for name in (*folders, path.name))
         superseded = "rounds" in folders and not path.name.endswith(".run.parquet")
-        if not (raw or unfinished or superseded):
+        apart = "unverified" in (*folders, *path.name.split(".")) or path.name.startswith("study.")
+        if not (raw or unfinished or superseded or apart):
             found.append(path)
     return found
 
