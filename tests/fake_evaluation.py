@@ -93,7 +93,16 @@ def responses(items: pl.DataFrame, skill: Mapping[tuple[str, str], float]) -> pl
             text = "ABCDE"[index] if one["answering"] == "letter" else one["options"][index].capitalize() + "."
             if draw.random() < 0.02:
                 text = "I cannot tell"
-            rows.append(response(one["item_id"], text, model=model, variant=variant, answering=one["answering"]))
+            rows.append(
+                response(
+                    one["item_id"],
+                    text,
+                    model=model,
+                    variant=variant,
+                    answering=one["answering"],
+                    control=one["control"],
+                )
+            )
     return table_from(rows, RESPONSES)
 
 
