@@ -56,8 +56,8 @@ def test_a_sound_benchmark_has_nothing_to_show() -> None:
         found = row(made, f"true_negatives_{when}", "all")
         assert (found["count"], found["n"], found["value"]) == (0, made.first.height, 0.0)
         assert row(made, "false_labels", when)["count"] == 0
-    assert row(made, "verifier", "precision of a sure failure")["n"] == 0
-    assert row(made, "verifier", "precision of a sure failure")["value"] is None
+    assert row(made, "verifier", "precision of sure failures")["n"] == 0
+    assert row(made, "verifier", "precision of sure failures")["value"] is None
 
 
 def test_true_negatives_are_counted_before_and_after_by_kind() -> None:
@@ -75,9 +75,9 @@ def test_precision_and_recall_of_the_verifier() -> None:
     made = benchmark()
     ids = made.elements["element_id"].to_list()
     made = check_as(check_as(spoil(made, *ids[:4]), "sure_failure", *ids[2:5]), "unsure_failure", ids[1])
-    assert [row(made, "verifier", f"{what} of a sure failure")[key] for what, key in (
+    assert [row(made, "verifier", f"{what} of sure failures")[key] for what, key in (
         ("precision", "count"), ("precision", "n"), ("recall", "count"), ("recall", "n"))] == [2, 3, 2, 4]  # fmt: skip
-    assert [row(made, "verifier", f"{what} of a any failure")[key] for what, key in (
+    assert [row(made, "verifier", f"{what} of all failures")[key] for what, key in (
         ("precision", "count"), ("precision", "n"), ("recall", "count"), ("recall", "n"))] == [3, 4, 3, 4]  # fmt: skip
 
 

@@ -76,9 +76,9 @@ def _verifier(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
     checks = tables.first_checks.join(known.drop("image_id"), on="element_id", how="inner", validate="1:1")
     flagged, wrong = pl.col("check") == "sure_failure", pl.col("check").is_in(_FAILED)
     kinds = tables.elements.select("element_id", "kind")
-    for name, found in (("sure failure", flagged), ("any failure", wrong)):
-        yield "verifier", f"precision of a {name}", checks.filter(found).select("image_id", hit="spoiled")
-        yield "verifier", f"recall of a {name}", checks.filter("spoiled").select("image_id", hit=found)
+    for name, found in (("sure failures", flagged), ("all failures", wrong)):
+        yield "verifier", f"precision of {name}", checks.filter(found).select("image_id", hit="spoiled")
+        yield "verifier", f"recall of {name}", checks.filter("spoiled").select("image_id", hit=found)
     sound = checks.filter(~pl.col("spoiled")).join(kinds, on="element_id")
     for kind in ELEMENT_KINDS:
         of_kind = sound.filter(pl.col("kind") == kind)

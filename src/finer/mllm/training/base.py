@@ -232,7 +232,11 @@ class _Training:
     def _language(self, number: int) -> bool:
         stage, progress = self.recipe.stages[number - 1], self.progress
         optimizers = Optimizers(
-            self.model.named_parameters(), ["language_model.layers."], stage.learning_rate, stage.matrix_rate
+            self.model.named_parameters(),
+            ["language_model.layers."],
+            stage.learning_rate,
+            stage.matrix_rate,
+            stage.query_key_share,
         )
         if progress.optimizers:
             optimizers.load_state_dict(progress.optimizers)

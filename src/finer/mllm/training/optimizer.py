@@ -18,19 +18,31 @@ class Optimizers:
     """Two optimisers that step as one."""
 
     def __init__(
-        self, named: Iterable[tuple[str, nn.Parameter]], matrix_scopes: Sequence[str], rate: float, matrix_rate: float
-    ) -> None:
-        """Give matrices whose name contains one of ``matrix_scopes`` to Muon, everything else to AdamW."""
+        self, named: Iterable[tuple[str, nn.Parameter]], matrix_scopes: Sequence[str], rate: float, matrix_rate: float,
+        query_key_share: float = 1.0,
+    ) -> None:  # fmt: skip
+        """Give matrices whose name contains one of ``matrix_scopes`` to Muon, everything else to AdamW.
+
+        ``query_key_share``: of ``matrix_rate``, for query and key projections. Muon lets a matrix grow by as much a
+        step whatever its gradient; where nothing normalises queries and keys, attention then hardens too early.
+        """
         unique = {id(weight): (name, weight) for name, weight in named if weight.requires_grad}
         matrices: list[nn.Parameter] = []
+        pointing: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, weight in unique.values():
             hidden = weight.ndim == 2 and any(scope in name for scope in matrix_scopes) and "embed" not in name
-            (matrices if hidden else others).append(weight)
-        self.weights = [*matrices, *others]
+            slow = query_key_share != 1.0 and ("q_proj" in name or "k_proj" in name)
+            (others if not hidden else pointing if slow else matrices).append(weight)
+        self.weights = [*matrices, *pointing, *others]
+        groups = [{"params": part, "share": share} for part, share in ((matrices, 1.0), (pointing, query_key_share))]
         self.parts: list[torch.optim.Optimizer] = [
             torch.optim.Muon(
-                matrices, lr=matrix_rate, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, ns_steps=NEWTON_SCHULZ_STEPS
+                [group for group in groups if group["params"]],
+                lr=matrix_rate,
+                momentum=MOMENTUM,
+                weight_decay=WEIGHT_DECAY,
+                ns_steps=NEWTON_SCHULZ_STEPS,
             ),
             torch.optim.AdamW(others, lr=rate, betas=ADAM_BETAS, weight_decay=WEIGHT_DECAY),
         ]
@@ -41,7 +53,7 @@ class Optimizers:
         for part, rate in zip(self.parts, self._rates, strict=True):
             part.zero_grad(set_to_none=True)
             for group in part.param_groups:
-                group["lr"] = rate * factor
+                group["lr"] = rate * factor * group.get("share", 1.0)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.weights, CLIP)
         for part in self.parts:

@@ -46,6 +46,7 @@ class LanguageStage:
     tokens: int = 128  # item tokens a row, the image prefix not counted
     learning_rate: float = 2e-3
     matrix_rate: float = 0.02
+    query_key_share: float = 1.0  # of matrix_rate, for queries and keys: less where the model does not normalise them
     warmup: int = 60
     decay: float = 0.4
     judge: bool = True  # also ask, at the end of each option of a lettered item, whether it is the right one
