@@ -7,19 +7,21 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 
 from finer.errors import InputError
 from finer.mllm.families import build, load, save, tiny
-from finer.mllm.training.alignment import align, label_presence, word_presence, words_of_labels
+from finer.mllm.training.alignment import align, label_presence, placed, word_presence, words_of_labels
 from finer.mllm.training.base import TRAINABLE, train_base
 from finer.mllm.training.instruct import read_instruct
 from finer.mllm.training.language import grow, initialise, packed
+from finer.mllm.training.optimizer import Optimizers
 from finer.mllm.training.packing import Packer, packed_logits, read_template
 from finer.mllm.training.recipe import COUNTED, OPTION, RECIPES, TASKS, LanguageStage, Recipe, VisionStage, load_recipe
-from finer.mllm.training.vision import Pixels, cell_tokens, image_features
+from finer.mllm.training.vision import Pixels, cell_tokens, image_features, lift_places
 from instruct_samples import COLORS, write_instruct
 
 STAGE = LanguageStage("M", 4, {"lookup": 1.0, "mcq": 1.0, "presence": 1.0}, rows=3, tokens=72, warmup=2)
@@ -252,5 +254,57 @@ def test_only_the_right_option_is_judged_true(instruct):
     words = [processor.tokenizer.decode([token]) for token in judged.tolist()]
     assert words.count("Yes") == items
     assert words.count("No") == 3 * items
-    unjudged = packer.batch(replace(STAGE, mix={"mcq": 1.0}, judge=False), 0, 1, 25)
+    drawn = packer.draw(3, replace(STAGE, mix={"mcq": 1.0}), 0)
+    unjudged = packer.pack([3], [drawn], 96, judge=False)
     assert not (unjudged.task == COUNTED.index(OPTION)).any()
+
+
+def _shares_of_place(model, pixels) -> tuple[float, float]:
+    """How much of the variance of the cells' features rows and columns explain, and the features' size."""
+    with torch.no_grad():
+        features = image_features(model, pixels.inputs(np.arange(len(pixels.values))))[:, cell_tokens(model)].mean(2)
+    cells = features.mean(0).reshape(4, 4, -1)
+    between = sum((cells.mean(axis) - cells.mean((0, 1))).square().mean() for axis in (0, 1))
+    return float(between / features.flatten(0, 1).var(0, unbiased=False).mean()), float(features.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_lifting_places_raises_the_share_of_rows_and_columns_and_keeps_the_size(family, instruct):
+    data = read_instruct(instruct)
+    model, processor = build(tiny(family), data.texts(), seed=5)
+    initialise(model, 5)
+    for name, weight in model.named_parameters():
+        if "position_embedding" in name:  # so that there is something to lift before any training
+            torch.nn.init.normal_(weight, std=1.0)
+    pixels = Pixels(data, processor)
+    lift_places(model, pixels, 1.0)
+    before, _ = _shares_of_place(model, pixels)
+    lift_places(model, pixels, 3.0)
+    after, _ = _shares_of_place(model, pixels)
+    assert after / (1 - after) > 1.3 * before / (1 - before)
+    with torch.no_grad():
+        whole = image_features(model, pixels.inputs(np.arange(len(data))))
+    assert float(whole.square().mean().sqrt()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_only_filled_cells_have_a_place_among_the_labels_that_words_are_aligned_with(instruct):
+    cells = read_instruct(instruct).cells
+    found = placed(cells)
+    assert found.shape == (*cells.shape[:2], cells.shape[2] + 2)
+    filled = (cells > 0).any(2)
+    assert (found[..., -2:][~filled] == 0).all()
+    image, cell = next(zip(*np.nonzero(filled), strict=True))
+    assert found[image, cell, -2:].tolist() == [cell // 4 + 1, cell % 4 + 1]
+
+
+def test_queries_and_keys_can_be_given_a_smaller_rate():
+    names = ("layers.0.self_attn.q_proj.weight", "layers.0.self_attn.k_proj.weight", "layers.0.self_attn.v_proj.weight")
+    moved = []
+    for share in (1.0, 0.25):
+        weights = {name: torch.nn.Parameter(torch.eye(8)) for name in (*names, "norm.weight")}
+        optimizers = Optimizers(weights.items(), ["layers."], 0.0, 0.1, share)
+        loss = sum((weight * torch.arange(64.0).reshape(8, 8)).sum() for name, weight in weights.items())
+        optimizers.step(loss, 1.0)
+        moved.append([float((weights[name].detach() - torch.eye(8)).norm()) for name in names])
+    (q, k, v), (slow_q, slow_k, same_v) = moved
+    assert slow_q < 0.5 * q and slow_k < 0.5 * k and same_v == pytest.approx(v, rel=0.05)

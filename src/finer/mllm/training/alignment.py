@@ -89,9 +89,7 @@ def label_directions(features: Tensor, cells: NDArray[np.int64], classes: list[t
 
 
 @torch.no_grad()
-def align(
-    model: PreTrainedModel, data: Instruct, packer: Packer, features: Tensor, places: Tensor, turned: bool = True
-) -> dict[int, int]:
+def align(model: PreTrainedModel, data: Instruct, packer: Packer, features: Tensor, places: Tensor) -> dict[int, int]:
     """Give the language model this start; returns the class of each aligned token.
 
     Args:
@@ -100,7 +98,6 @@ def align(
         packer: its items as tokens.
         features: image features, images x tokens x width.
         places: for each cell the places of its image tokens, 16 x k.
-        turned: without it a word, being most like itself, finds itself first.
     """
     images = min(SAMPLE, len(features))
     cells = placed(data.cells[:images])
@@ -110,7 +107,7 @@ def align(
     directions = label_directions(features[:images][:, places].float().mean(2), cells, classes)
     draw = torch.Generator().manual_seed(ROTATION_SEED)
     width = directions.shape[1]
-    rotation = torch.linalg.qr(torch.randn(width, width, generator=draw)).Q if turned else torch.eye(width)
+    rotation = torch.linalg.qr(torch.randn(width, width, generator=draw)).Q  # without it a word finds itself first
     for token, place in pairs.items():
         embedding = language.embed_tokens.weight[token]
         noise = embedding / embedding.square().mean().sqrt()

@@ -144,15 +144,13 @@ class _Training:
         if begins:
             if self.recipe.place_gain != 1.0:
                 lift_places(self.model, self.pixels, self.recipe.place_gain)
-            if self.recipe.centred:
-                centre_features(self.model, self.pixels)
+            centre_features(self.model, self.pixels)
             self._round_vision()
         with linear_patches(self.model):
             self.features = all_features(self.model, self.pixels)
         self.report(f"features {tuple(self.features.shape)} at {self.progress.cpu_seconds:.0f} CPU s")
         if begins:
-            places = cell_tokens(self.model)
-            words = align(self.model, self.data, self.packer, self.features, places, self.recipe.turned)
+            words = align(self.model, self.data, self.packer, self.features, cell_tokens(self.model))
             self.report(f"{len(words)} words aligned")
         for number in range(self.progress.stage, len(self.recipe.stages) + 1):
             with packed(self.model, self.recipe.compiled):

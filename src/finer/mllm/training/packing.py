@@ -209,7 +209,7 @@ class Packer:
             epoch, place = divmod(row, images)
             chosen.append(int(self._order(stage.name, epoch, seed, images)[place]))
         rows = [self.draw(image, stage, seed, step, row) for row, image in enumerate(chosen)]
-        return self.pack(chosen, rows, stage.tokens, stage.judge)
+        return self.pack(chosen, rows, stage.tokens)
 
     def _order(self, stage: str, epoch: int, seed: int, images: int) -> NDArray[np.int64]:
         key = (stage, epoch, seed, images)

@@ -49,7 +49,6 @@ class LanguageStage:
     query_key_share: float = 1.0  # of matrix_rate, for queries and keys: less where the model does not normalise them
     warmup: int = 60
     decay: float = 0.4
-    judge: bool = True  # also ask, at the end of each option of a lettered item, whether it is the right one
     letter_weight: float = 3.0  # the one token of a lettered answer against each word of other answers
 
 
@@ -65,8 +64,6 @@ class Recipe:
     vision: VisionStage
     stages: tuple[LanguageStage, ...]
     negative_share: float = 0.15  # of fine-grained questions, the share that asks for something false
-    turned: bool = True  # words start turned away from the features they name, so that none finds itself
-    centred: bool = True  # image features have the mean of all cells taken out
     place_gain: float = 1.0  # how much row and column of a cell are raised in the image features
     grown_from: str | None = None  # another recipe, whose finished model becomes the first layers of this one
     held_out: int = 500  # last images of the data: never trained on
