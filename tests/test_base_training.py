@@ -259,17 +259,17 @@ def test_only_the_right_option_is_judged_true(instruct):
     assert not (unjudged.task == COUNTED.index(OPTION)).any()
 
 
-def _shares_of_place(model, pixels) -> tuple[float, float]:
-    """How much of the variance of the cells' features rows and columns explain, and the features' size."""
+def _share_of_place(model, pixels) -> float:
+    """How much of the variance of the cells' features rows and columns explain."""
     with torch.no_grad():
         features = image_features(model, pixels.inputs(np.arange(len(pixels.values))))[:, cell_tokens(model)].mean(2)
     cells = features.mean(0).reshape(4, 4, -1)
     between = sum((cells.mean(axis) - cells.mean((0, 1))).square().mean() for axis in (0, 1))
-    return float(between / features.flatten(0, 1).var(0, unbiased=False).mean()), float(features.square().mean().sqrt())
+    return float(between / features.flatten(0, 1).var(0, unbiased=False).mean())
 
 
 @pytest.mark.parametrize("family", TRAINABLE)
-def test_lifting_places_raises_the_share_of_rows_and_columns_and_keeps_the_size(family, instruct):
+def test_lifting_places_raises_what_rows_and_columns_explain(family, instruct):
     data = read_instruct(instruct)
     model, processor = build(tiny(family), data.texts(), seed=5)
     initialise(model, 5)
@@ -277,14 +277,12 @@ def test_lifting_places_raises_the_share_of_rows_and_columns_and_keeps_the_size(
         if "position_embedding" in name:  # so that there is something to lift before any training
             torch.nn.init.normal_(weight, std=1.0)
     pixels = Pixels(data, processor)
+    before = _share_of_place(model, pixels)
     lift_places(model, pixels, 1.0)
-    before, _ = _shares_of_place(model, pixels)
+    assert _share_of_place(model, pixels) == pytest.approx(before, rel=1e-3)
     lift_places(model, pixels, 3.0)
-    after, _ = _shares_of_place(model, pixels)
+    after = _share_of_place(model, pixels)
     assert after / (1 - after) > 1.3 * before / (1 - before)
-    with torch.no_grad():
-        whole = image_features(model, pixels.inputs(np.arange(len(data))))
-    assert float(whole.square().mean().sqrt()) == pytest.approx(1.0, abs=0.02)
 
 
 def test_only_filled_cells_have_a_place_among_the_labels_that_words_are_aligned_with(instruct):
