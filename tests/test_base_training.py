@@ -268,7 +268,7 @@ def _share_of_place(model, pixels) -> float:
     return float(between / features.flatten(0, 1).var(0, unbiased=False).mean())
 
 
-@pytest.mark.parametrize("family", TRAINABLE)
+@pytest.mark.parametrize("family", ["internvl", "llava_next"])  # Qwen's has no place in it before it is trained
 def test_lifting_places_raises_what_rows_and_columns_explain(family, instruct):
     data = read_instruct(instruct)
     model, processor = build(tiny(family), data.texts(), seed=5)
