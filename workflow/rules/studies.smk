@@ -37,7 +37,7 @@ for study in CFG.studies:
         input:
             [f"{OUT}/estimates/study.{suite}.parquet" for suite in STUDIED],
         output:
-            [f"{OUT}/tables/study_{study}.{kind}" for kind in FORMATS],
+            [f"{OUT}/studies/{study}.{kind}" for kind in FORMATS],
         log:
             f"{OUT}/logs/table_study_{study}.log",
         benchmark:
@@ -60,7 +60,7 @@ for study in CFG.studies:
         input:
             [f"{OUT}/estimates/study.{suite}.parquet" for suite in STUDIED],
         output:
-            [f"{OUT}/figures/study_{study}.{kind}" for kind in ("svg", "png")],
+            [f"{OUT}/studies/{study}.{kind}" for kind in ("svg", "png")],
         log:
             f"{OUT}/logs/figure_study_{study}.log",
         benchmark:
@@ -80,13 +80,9 @@ for study in CFG.studies:
 rule studies:
     # Not part of the default target: further models are asked everything.
     input:
+        [f"{OUT}/studies/{study}.{kind}" for study in CFG.studies for kind in FORMATS],
         [
-            f"{OUT}/tables/study_{study}.{kind}"
-            for study in CFG.studies
-            for kind in FORMATS
-        ],
-        [
-            f"{OUT}/figures/study_{study}.{kind}"
+            f"{OUT}/studies/{study}.{kind}"
             for study in CFG.studies
             for kind in ("svg", "png")
         ],
