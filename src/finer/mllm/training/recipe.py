@@ -63,7 +63,7 @@ class Recipe:
     spec: Spec
     vision: VisionStage
     stages: tuple[LanguageStage, ...]
-    negative_share: float = 0.15  # of fine-grained questions, the share that asks for something false
+    negative_share: float = 0.2  # of fine-grained questions, the share that asks for something false
     place_gain: float = 1.0  # how much row and column of a cell are raised in the image features
     grown_from: str | None = None  # another recipe, whose finished model becomes the first layers of this one
     held_out: int = 500  # last images of the data: never trained on
