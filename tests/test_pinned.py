@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from finer.config import parse
 from finer.errors import InputError
 from finer.mllm import pinned
+from finer.mllm.training.recipe import load_recipe
+
+ROOT = Path(__file__).parents[1]
+CONFIG = parse(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+MICRO = {name: model.recipe for name, model in CONFIG.models.items() if model.recipe}
 
 
 @pytest.fixture
@@ -45,3 +53,23 @@ def test_pinning_again_replaces_the_old_weights(folder: Path, tmp_path: Path) ->
     pinned.pin(tmp_path / "trained", folder)
     pinned.check(folder)
     assert (folder / "model.safetensors").read_bytes() == b"better"
+
+
+@pytest.mark.parametrize("name", MICRO)
+def test_the_pinned_weights_are_those_of_their_recipe_and_of_one_world(name: str) -> None:
+    """A recipe that was changed after the training, or weights of an earlier world, would make the docs untrue."""
+    folder = ROOT / CONFIG.micro.pinned / name
+    pinned.check(folder)
+    card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
+    recipe = load_recipe(MICRO[name])
+    assert (card["model"], card["recipe_sha256"]) == (recipe.name, recipe.digest)
+    assert card["negative_share"] == recipe.negative_share
+    of_the_pool = {
+        json.loads((ROOT / CONFIG.micro.pinned / other / "model_card.json").read_text(encoding="utf-8"))["data_sha256"]
+        for other, its in MICRO.items() if load_recipe(its).data == recipe.data
+    }  # fmt: skip
+    assert of_the_pool == {card["data_sha256"]}
+
+
+def test_all_subjects_were_trained_with_the_same_share_of_negatives() -> None:
+    assert len({load_recipe(MICRO[name]).negative_share for name in CONFIG.subjects}) == 1
