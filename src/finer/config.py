@@ -291,10 +291,16 @@ class Config(Section):
 
     def audited(self) -> dict[str, str]:
         """Benchmarks of the tables whose truth is known and whose negatives are verified -> their pool of scenes."""
-        if self.world is None or self.negatives.verification == "none":
-            return {}
-        raw = {name: re.fullmatch(r"\{results\}/raw/(\w+)/[^/]+", self.benchmarks[name].raw) for name in self.graphs()}
-        return {name: found[1] for name, found in raw.items() if found}
+        return {} if self.negatives.verification == "none" else self._pools(self.graphs())
+
+    def calibrated_on(self) -> dict[str, str]:
+        """Benchmarks for choosing thresholds whose truth is known -> their pool of scenes."""
+        return self._pools(name for name, entry in self.benchmarks.items() if entry.role == "dev")
+
+    def _pools(self, names: Iterable[str]) -> dict[str, str]:
+        """Return, of benchmarks drawn from the micro world, the pool of scenes as in the paths of raw files."""
+        raw = {name: re.fullmatch(r"\{results\}/raw/(\w+)/[^/]+", self.benchmarks[name].raw) for name in names}
+        return {name: found[1] for name, found in raw.items() if found and self.world is not None}
 
     def layout(self, study: str | None = None) -> str:
         """Return what tables and figures depend on beside estimates, as JSON; of a study, with its models only."""

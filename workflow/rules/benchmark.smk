@@ -222,14 +222,17 @@ for k in VERIFIED:
             " --out {output.checks} --run {output.run} 2> >(tee {log} >&2)"
 
 
+DEV = CFG.calibrated_on()
+
+
 rule calibrate:
     # The threshold of `negatives.entropy_threshold`: chosen by hand from this curve, on development scenes.
     input:
-        elements=f"{OUT}/benchmark/dev/elements.parquet",
-        negatives=f"{OUT}/benchmark/dev/rounds/negatives.0.parquet",
-        checks=f"{OUT}/benchmark/dev/rounds/checks.0.parquet",
-        images=f"{OUT}/benchmark/dev/images.parquet",
-        truth=f"{OUT}/raw/truth/comprecap_dev.parquet",
+        elements=[f"{OUT}/benchmark/{name}/elements.parquet" for name in DEV],
+        negatives=[f"{OUT}/benchmark/{name}/rounds/negatives.0.parquet" for name in DEV],
+        checks=[f"{OUT}/benchmark/{name}/rounds/checks.0.parquet" for name in DEV],
+        images=[f"{OUT}/benchmark/{name}/images.parquet" for name in DEV],
+        truth=[f"{OUT}/raw/truth/{pool}.parquet" for pool in DEV.values()],
     output:
         f"{OUT}/calibration/entropy_threshold.csv",
     log:

@@ -29,14 +29,16 @@ rule world_comprecap:
 
 rule world_docci:
     output:
-        descriptions=f"{OUT}/raw/docci_test/docci_descriptions.jsonlines",
-        images=directory(f"{OUT}/raw/docci_test/images"),
-        manifest=f"{OUT}/raw/docci_test/scenes.csv",
-        truth=f"{OUT}/raw/truth/docci_test.parquet",
+        descriptions=f"{OUT}/raw/docci_{{pool}}/docci_descriptions.jsonlines",
+        images=directory(f"{OUT}/raw/docci_{{pool}}/images"),
+        manifest=f"{OUT}/raw/docci_{{pool}}/scenes.csv",
+        truth=f"{OUT}/raw/truth/docci_{{pool}}.parquet",
     log:
-        f"{OUT}/logs/world_docci.log",
+        f"{OUT}/logs/world_docci.{{pool}}.log",
     benchmark:
-        f"{OUT}/benchmarks/world_docci.tsv"
+        f"{OUT}/benchmarks/world_docci.{{pool}}.tsv"
+    wildcard_constraints:
+        pool="test|dev",
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -46,7 +48,7 @@ rule world_docci:
         code=code("world-docci"),
         config=CFG.part("seed", "world"),
     shell:
-        "python -m finer world-docci --config {params.config:q}"
+        "python -m finer world-docci --config {params.config:q} --pool {wildcards.pool}"
         " --descriptions {output.descriptions} --truth {output.truth}"
         " 2> >(tee {log} >&2)"
 

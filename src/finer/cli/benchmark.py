@@ -109,20 +109,25 @@ def verify(a: Arguments) -> None:
     )  # fmt: skip
 
 
-@verb("elements", "negatives", "checks", "images", "truth", "out")
+@verb("elements*", "negatives*", "checks*", "images*", "truth*", "out")
 def calibrate(a: Arguments) -> None:
-    """Choose the verifier's entropy threshold on development scenes, whose truth is known."""
+    """Choose the entropy threshold on development scenes, whose truth is known; of each benchmark one file."""
+    import polars as pl
+
     from finer.negatives import calibrate as calibrating
     from finer.schemas import ELEMENTS, IMAGES, NEGATIVE_CHECKS, NEGATIVES
-    from finer.store import read_table, write_text
+    from finer.store import read_table, read_tables, write_text
     from finer.world.judge import judge_negatives
     from finer.world.truth import read_truth
 
-    negatives = read_table(a.negatives, NEGATIVES)
-    truth = judge_negatives(
-        negatives, read_table(a.elements, ELEMENTS), read_table(a.images, IMAGES), read_truth(a.truth)
-    )
-    chosen = calibrating.calibrate(read_table(a.checks, NEGATIVE_CHECKS), negatives, truth)
+    judged = pl.concat(
+        judge_negatives(
+            read_table(negatives, NEGATIVES), read_table(elements, ELEMENTS), read_table(images, IMAGES),
+            read_truth(truth),
+        )
+        for negatives, elements, images, truth in zip(a.negatives, a.elements, a.images, a.truth, strict=True)
+    )  # fmt: skip
+    chosen = calibrating.calibrate(read_tables(a.checks, NEGATIVE_CHECKS), read_tables(a.negatives, NEGATIVES), judged)
     print(f"negatives.entropy_threshold: {chosen.threshold}")
     write_text(a.out, chosen.curve.write_csv())
 

@@ -17,13 +17,14 @@ def world_comprecap(a: Arguments) -> None:
     write_comprecap(values["seed"], pool, values["world"][pool], Path(a.annotations).parent, truth=a.truth)
 
 
-@verb("config", "descriptions", "truth")
+@verb("config", ("pool", {"choices": ["test", "dev"]}), "descriptions", "truth")
 def world_docci(a: Arguments) -> None:
     """Write scenes of the micro world in DOCCI's format."""
     from finer.world.docci import write_docci
 
+    pool = {"test": "docci_test", "dev": "benchmark_dev"}[a.pool]
     values = settings(a.config)
-    write_docci(values["seed"], "docci_test", values["world"]["docci_test"], Path(a.descriptions).parent, truth=a.truth)
+    write_docci(values["seed"], pool, values["world"][pool], Path(a.descriptions).parent, truth=a.truth)
 
 
 @verb("config", ("pool", {"choices": ["tuning", "tuning_dev"]}), "captions")
