@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE ?= 1
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
 
-# The same, and the studies of training: the share of negatives, the seed.
+# The same, and the studies of training: the share of negatives.
 reproduce-full: .venv/ready
 	$(BIN)/snakemake --cores $(CORES) -- all studies
 
