@@ -79,7 +79,7 @@ def study_figure(rows: pl.DataFrame, shown: Shown, title: str) -> Figure:
         _lines(axes, here.with_columns(model="setting", variant=pl.lit(BASE)), settings)
         axes.set_title(label.capitalize())
         axes.set_xticks(range(len(subjects)), [shown.title(subject) for subject in subjects])
-        axes.set_xlabel(title)
+    panels[0][len(LINES) // 2].set_xlabel(title)  # one for all: it may be longer than a panel is wide
     panels[0][0].set_ylabel("%")
     handles = [Line2D([], [], label=SETTING_TITLES[name], **_look((name, BASE), settings)) for name, _ in settings]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
