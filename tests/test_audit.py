@@ -87,6 +87,8 @@ def test_pairs_with_a_spoiled_element_have_a_false_label() -> None:
     asked = made.pairs.filter(pl.col("polarity") == "negative", pl.col("edited_element_id") == edited).height
     found = row(spoil(made, edited), "false_labels", "before")
     assert (found["count"], found["n"]) == (asked, made.pairs.height // 2)
+    as_wh = replace(made, unverified=made.pairs.with_columns(setting=pl.lit("wh")))
+    assert row(spoil(as_wh, edited), "false_labels", "before")["n"] == 0
 
 
 def test_doubles_are_the_same_question_and_options_about_one_image_in_any_order() -> None:

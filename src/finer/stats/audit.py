@@ -87,12 +87,15 @@ def _verifier(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
 
 
 def _labels(tables: Tables) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    """How many pairs have an option that is true against its label."""
+    """How many pairs of the list settings have an option that is true against its label.
+
+    Their four wrong phrases are the four negatives of the edited element; a question of ``wh`` takes one of them, and
+    objects from another element.
+    """
     for when, pairs, negatives in ((BEFORE, tables.unverified, tables.first), (AFTER, tables.pairs, tables.settled)):
         known = spoiled(negatives, tables.truth).select("element_id", hit="spoiled")
-        asked = pairs.filter(pl.col("polarity") == "negative").join(
-            known, left_on="edited_element_id", right_on="element_id", how="left"
-        )
+        listed = (pl.col("polarity") == "negative") & (pl.col("setting") != "wh")
+        asked = pairs.filter(listed).join(known, left_on="edited_element_id", right_on="element_id", how="left")
         yield "false_labels", when, asked.select("image_id", pl.col("hit").fill_null(False))
 
 

@@ -21,7 +21,7 @@ COLUMNS = ["benchmark", "section", "name", "model", "variant", "setting", "value
 _SECTIONS = {
     "true_negatives_before": "Negatives that are true of the scene, as first proposed",
     "true_negatives_after": "Negatives that are true of the scene, after verification",
-    "false_labels": "Pairs with an option that is true against its label",
+    "false_labels": "Pairs of the list settings with an option that is true against its label",
     "verifier": "The verifier, first round",
     "duplicates": "Pairs that repeat another pair's question and options about the same image",
     "positions": "Where right answers stand",

@@ -6,6 +6,7 @@ Each knows its pixels, what its cells hold and a hash of its content, so that po
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -46,13 +47,13 @@ def scene_labels(scene: Scene) -> Labels:
     return labels
 
 
-class _Shown:
+class _Shown(ABC):
     """What all pictures have in common."""
 
     @property
+    @abstractmethod
     def content(self) -> str:
         """What the picture shows, in words."""
-        raise NotImplementedError
 
     @property
     def graph_hash(self) -> str:
