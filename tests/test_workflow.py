@@ -35,6 +35,8 @@ def test_default_configuration_is_valid() -> None:
         ({"negatives": {"verifier": "internvl3.5-micro-s"}}, "role: verifier"),
         ({"models": {"m": {"title": "M", "family": "blip"}}}, "family"),
         ({"models": {"m": {"title": "M", "family": "internvl", "repo": "a/b"}}}, "needs a revision"),
+        ({"studies": {"s": {"title": "S", "models": {"nobody": "1"}}}}, "studies.s names 'nobody'"),
+        ({"negatives": {"unheard": 5}}, "negatives.unheard"),
     ],
 )
 def test_wrong_configuration_names_the_key(changes: dict[str, object], expected: str) -> None:
