@@ -36,6 +36,8 @@ NEGATIVE_KINDS = ("object", "attribute", "predicate", "relation_object")
 CHECKS = ("passed", "sure_failure", "unsure_failure", "skipped")
 ANSWERING = ("letter", "text", "likelihood", "yes_no")
 CONTROLS = ("none", "wrong_image", "text_only")
+PHRASE_TYPES = ("obj", "attr", "rel", "wh")
+IMAGE_CLASSES = ("natural_image", "chart_graph", "screenshot_ui", "document_text")
 POOLED = "pooled"  # the benchmark of estimates over all benchmarks together
 
 # ---------------------------------------------------------------- benchmark side
@@ -171,6 +173,49 @@ DROPS = Table(
     nullable=frozenset({"image_id", "detail"}),
 )
 
+# ---------------------------------------------------------------- tuning side
+PREFERENCES = Table(
+    "preferences",
+    {
+        "preference_id": TEXT,  # stable_key of phrase, edit and polarity; after an import, of the row's content
+        "source": TEXT,  # name in preferences.sources
+        "image_id": TEXT,
+        "image_path": TEXT,
+        "image_class": TEXT,
+        "caption_id": TEXT,  # with the type, what a mixture draws one query of; null after an import
+        "phrase_id": TEXT,
+        "edit_id": TEXT,
+        "phrase_type": TEXT,
+        "polarity": TEXT,  # of the query: positive asks for something true
+        "wording": INT,  # which of the five wordings; null for wh and after an import
+        "question": TEXT,
+        "chosen": TEXT,
+        "rejected": TEXT,
+    },
+    key=("preference_id",),
+    nullable=frozenset({"caption_id", "phrase_id", "edit_id", "wording", "image_class"}),
+    choices={"phrase_type": PHRASE_TYPES, "polarity": POLARITIES, "image_class": IMAGE_CLASSES},
+)
+TRAINING_LOG = Table(
+    "training_log",
+    {
+        "model": TEXT,
+        "variant": TEXT,
+        "split": TEXT,  # train: mean over the pairs since the row before; held_out: over the held-out pairs
+        "step": INT,  # optimiser steps so far
+        "pairs": INT,  # pairs seen so far
+        "loss": REAL,
+        "accuracy": REAL,  # DPO: share of pairs with the chosen answer's reward above the rejected one's; else null
+        "margin": REAL,  # DPO: mean difference of these rewards
+        "chosen_reward": REAL,
+        "rejected_reward": REAL,
+        "gradient_norm": REAL,
+        "learning_rate": REAL,
+    },
+    key=("model", "variant", "split", "step"),
+    nullable=frozenset({"accuracy", "margin", "chosen_reward", "rejected_reward", "gradient_norm", "learning_rate"}),
+)
+
 # ---------------------------------------------------------------- evaluation side, the same for every suite
 ITEMS = Table(
     "items",
@@ -252,6 +297,30 @@ ESTIMATES = Table(
     nullable=frozenset({"entity_count", "value", "ci_low", "ci_high"}),
     choices={"control": CONTROLS},
 )
+COMPARISONS = Table(
+    "comparisons",
+    {
+        "model": TEXT,
+        "variant": TEXT,
+        "against": TEXT,  # the variant of the same model that it is compared with
+        "benchmark": TEXT,
+        "setting": TEXT,
+        "answering": TEXT,
+        "scorer": TEXT,
+        "control": TEXT,  # of a gain: the control that it is a gain over
+        "statistic": TEXT,
+        "value": REAL,  # variant minus against, in points
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "p_value": REAL,  # two-sided, whole images sign-flipped; not corrected
+        "n": INT,
+        "n_images": INT,
+        "interval": TEXT,
+    },
+    key=("model", "variant", "against", "benchmark", "setting", "answering", "scorer", "control", "statistic"),
+    nullable=frozenset({"value", "ci_low", "ci_high", "p_value"}),
+    choices={"control": CONTROLS},
+)
 TEXT_RANKER = Table(
     "text_ranker",
     {
@@ -291,6 +360,7 @@ RUNS = Table(
         "model": TEXT,
         "model_revision": TEXT,
         "variant": TEXT,
+        "adapter_revision": TEXT,
         "prompt_hash": TEXT,
         "config_hash": TEXT,
         "code_hash": TEXT,
@@ -302,13 +372,14 @@ RUNS = Table(
         "items": INT,
     },
     key=("run_id",),
-    nullable=frozenset({"model", "model_revision", "variant", "prompt_hash", "items"}),
+    nullable=frozenset({"model", "model_revision", "variant", "adapter_revision", "prompt_hash", "items"}),
 )
 
 TABLES = {
     table.name: table
     for table in (
         IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
-        ITEMS, RESPONSES, VERDICTS, ESTIMATES, TEXT_RANKER, TRUTHS, AUDIT, RUNS,
+        PREFERENCES, TRAINING_LOG,
+        ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, TEXT_RANKER, TRUTHS, AUDIT, RUNS,
     )
 }  # fmt: skip

@@ -85,13 +85,14 @@ def run_row(
     model: str | None = None,
     model_revision: str | None = None,
     variant: str | None = None,
+    adapter_revision: str | None = None,
     prompt_hash: str | None = None,
     items: int | None = None,
 ) -> pl.DataFrame:
     """Return one row of RUNS about the job that ``watch`` timed."""
     row = {
         "run_id": run_id, "verb": verb, "model": model, "model_revision": model_revision, "variant": variant,
-        "prompt_hash": prompt_hash, "config_hash": config_hash, "code_hash": code_hash, "lock_hash": lock_hash(),
+        "adapter_revision": adapter_revision, "prompt_hash": prompt_hash, "config_hash": config_hash, "code_hash": code_hash, "lock_hash": lock_hash(),
         "image_digest": os.environ.get(IMAGE_DIGEST, "none"), "hardware": hardware(), "started": watch.started,
         "seconds": watch.seconds, "items": items,
     }  # fmt: skip

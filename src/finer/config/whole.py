@@ -1,0 +1,361 @@
+"""The whole configuration, and what of it each rule depends on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from finer.config.sections import (
+    Benchmark,
+    Evaluation,
+    Micro,
+    Model,
+    Negatives,
+    SceneGraphs,
+    Statistics,
+    Study,
+    World,
+)
+from finer.config.tuning import AT, Ablation, Adapter, Mixture, Name, Preferences, Section, Training
+from finer.errors import InputError
+from finer.schemas import POOLED
+
+_POOLS = {"subject": "base", "study": "base", "verifier": "verifier"}  # whose scenes a micro model is trained on
+_REMOVABLE = ("benchmarks", "models", "studies", "mixtures", "adapters", "ablations")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    preset: Name = Field("micro", description="results go to <results>/<preset>")
+    results: str = Field("results", description="folder of all results")
+    seed: int = Field(2603, ge=0, description="seed of every draw")
+    on_bad_item: Literal["stop", "drop"] = Field(
+        "stop", description="one unreadable image or annotation: stop with an error, or drop and count it"
+    )
+    world: World | None = Field(None, description="the micro world; null: raw files are given")
+    benchmarks: dict[Name, Benchmark] = Field(
+        min_length=1, description="the benchmarks; null removes one of an overlaid file"
+    )
+    captions: str | None = Field(None, description="file of captions in DOCCI's format, for the target `captions`")
+    scene_graphs: SceneGraphs = SceneGraphs()
+    negatives: Negatives = Negatives()
+    models: dict[Name, Model] = Field(min_length=1, description="the MLLMs; null removes one of an overlaid file")
+    studies: dict[Name, Study] = Field({}, description="further tables, of the target `studies`")
+    micro: Micro = Micro()
+    preferences: Preferences = Preferences()
+    mixtures: dict[Name, Mixture] = Field({}, description="which preference pairs are drawn")
+    tuning: Training = Training()
+    adapters: dict[Name, Adapter] = Field({}, description="what is trained; null removes one of an overlaid file")
+    ablations: dict[Name, Ablation] = Field({}, description="tables `ablation_NAME` of variants of one model")
+    evaluation: Evaluation = Evaluation()
+    statistics: Statistics = Statistics()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        chosen = self.negatives.verifier
+        if self.negatives.verification == "mllm":
+            if chosen is None or chosen not in self.models:
+                raise ValueError(
+                    f"negatives.verifier '{chosen}' is not a model; known: {', '.join(self.models)}. "
+                    "Name one of `models` or set negatives.verification: none"
+                )
+            if self.models[chosen].role != "verifier":
+                raise ValueError(f"negatives.verifier '{chosen}' must be a model with role: verifier")
+        if POOLED in self.benchmarks:
+            raise ValueError(f"a benchmark cannot be named '{POOLED}': tables call all of them together so")
+        known = {*self.models, *self.tuned()}
+        for name, study in self.studies.items():
+            if unknown := set(study.models) - known:
+                raise ValueError(f"studies.{name} names '{min(unknown)}', which is not a model")
+        self._tuning_consistent()
+        if not self.subjects:
+            raise ValueError("no model has role: subject, so there is nothing to measure")
+        return self
+
+    def _tuning_consistent(self) -> None:
+        for name, adapter in self.adapters.items():
+            if adapter.mixture not in self.mixtures:
+                raise ValueError(
+                    f"adapters.{name}.mixture '{adapter.mixture}' is not one of: {', '.join(self.mixtures) or 'none'}"
+                )
+            for model in (*adapter.models, *adapter.per_model):
+                if model not in self.models or self.models[model].role == "verifier":
+                    raise ValueError(f"adapters.{name} names '{model}', which is not a model that is measured")
+                self.training(model, name)
+        if self.adapters and not any(source.role == "train" for source in self.preferences.sources.values()):
+            raise ValueError("adapters need preferences.sources with role: train to learn from")
+        for name, ablation in self.ablations.items():
+            if ablation.benchmark not in self.tests:
+                raise ValueError(
+                    f"ablations.{name}.benchmark '{ablation.benchmark}' is not a benchmark with role: test"
+                )
+            for adapter, labels in ablation.rows.items():
+                if f"{ablation.model}{AT}{adapter}" not in self.tuned():
+                    raise ValueError(f"ablations.{name}: no adapter '{adapter}' is trained for {ablation.model}")
+                if len(labels) != len(ablation.columns):
+                    raise ValueError(
+                        f"ablations.{name}.rows.{adapter} has {len(labels)} labels for {len(ablation.columns)} columns"
+                    )
+
+    @property
+    def root(self) -> str:
+        """Folder of this preset's results."""
+        return f"{self.results}/{self.preset}"
+
+    @property
+    def subjects(self) -> list[str]:
+        """Models that are rows of the tables, in the order of the file."""
+        return [name for name, model in self.models.items() if model.role == "subject"]
+
+    def training(self, model: str, adapter: str) -> Training:
+        """Return the settings that an adapter is trained with for a model."""
+        entry = self.adapters[adapter]
+        values = self.tuning.model_dump() | entry.training | entry.per_model.get(model, {})
+        try:
+            return Training.model_validate(values)
+        except ValidationError as error:
+            raise ValueError(f"adapters.{adapter} for {model}: {_explain(error)}") from None
+
+    def tuned(self, *roles: str) -> list[str]:
+        """Return "model@adapter" for each adapter with one of the roles (all roles if none is named)."""
+        return [
+            f"{model}{AT}{name}"
+            for name, adapter in self.adapters.items() if not roles or adapter.role in roles
+            for model in adapter.models
+        ]  # fmt: skip
+
+    @property
+    def rows(self) -> list[str]:
+        """Rows of the tables in their order: each subject, then the subject with each main adapter."""
+        main = self.tuned("main")
+        return [row for name in self.subjects for row in (name, *(t for t in main if t.split(AT)[0] == name))]
+
+    def ablated(self) -> dict[str, list[str]]:
+        """Benchmark -> the tuned models that are asked about it only, for the ablation tables."""
+        found: dict[str, dict[str, None]] = {}
+        for ablation in self.ablations.values():
+            names = [f"{ablation.model}{AT}{adapter}" for adapter in ablation.rows]
+            found.setdefault(ablation.benchmark, {}).update(dict.fromkeys(n for n in names if n not in self.rows))
+        return {benchmark: list(names) for benchmark, names in found.items()}
+
+    @property
+    def studied(self) -> list[str]:
+        """Models of any study."""
+        return list(dict.fromkeys(name for study in self.studies.values() for name in study.models))
+
+    @property
+    def tests(self) -> list[str]:
+        """Benchmarks that are columns of the tables."""
+        return [name for name, benchmark in self.benchmarks.items() if benchmark.role == "test"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, values: Any) -> Any:
+        """An overlay removes an entry of a mapping of names by setting it to null."""
+        if isinstance(values, dict):
+            values = {key: _kept(entry) if key in _REMOVABLE else entry for key, entry in values.items()}
+            if isinstance(given := values.get("preferences"), dict):
+                values["preferences"] = {**given, "sources": _kept(given.get("sources", {}))}
+            if isinstance(given := values.get("ablations"), dict):
+                values["ablations"] = {
+                    name: {**entry, "rows": _kept(entry.get("rows"))} if isinstance(entry, dict) else entry
+                    for name, entry in given.items()
+                }
+        return values
+
+    def asking(self) -> str:
+        """Return the settings that answers depend on, as JSON; how they are parsed and shown is not among them."""
+        kept = {"prefix_reuse", "batch_tokens", "shard_items", "max_new_tokens"}
+        return _compact({"evaluation": self.evaluation.model_dump(include=kept)})
+
+    def controls(self) -> str:
+        """Return what decides which questions are asked again without seeing, as JSON."""
+        kept = self.evaluation.model_dump(include={"answering", "control_pairs"})
+        return _compact({"seed": self.seed, "evaluation": kept})
+
+    def proposing(self) -> str:
+        """Return the settings that proposals of negatives depend on, as JSON."""
+        kept = self.negatives.model_dump(include={"unheard", "predictable"})
+        return _compact({"seed": self.seed, "negatives": kept})
+
+    def verifying(self) -> str:
+        """Return the settings that checks of negatives depend on, as JSON."""
+        kept = {"verification", "verifier", "entropy_threshold"}
+        return _compact(json.loads(self.asking()) | {"negatives": self.negatives.model_dump(include=kept)})
+
+    def graphs(self) -> list[str]:
+        """Benchmarks of the tables that have scene graphs: all but imported ones."""
+        return [name for name in self.tests if self.benchmarks[name].reader != "interchange"]
+
+    def captioned(self) -> list[str]:
+        """Benchmarks of the tables that start from captions."""
+        return [name for name in self.tests if self.benchmarks[name].reader == "docci"]
+
+    def unverified(self) -> str:
+        """Return the settings of negatives as if nobody had checked them, as JSON."""
+        return _compact({"negatives": self.negatives.model_copy(update={"verification": "none"}).model_dump()})
+
+    def audited(self) -> dict[str, str]:
+        """Benchmarks of the tables whose truth is known and whose negatives are verified -> their pool of scenes."""
+        return {} if self.negatives.verification == "none" else self._pools(self.graphs())
+
+    def calibrated_on(self) -> dict[str, str]:
+        """Benchmarks for choosing thresholds whose truth is known -> their pool of scenes."""
+        return self._pools(name for name, entry in self.benchmarks.items() if entry.role == "dev")
+
+    def _pools(self, names: Iterable[str]) -> dict[str, str]:
+        """Return, of benchmarks drawn from the micro world, the pool of scenes as in the paths of raw files."""
+        raw = {name: re.fullmatch(r"\{results\}/raw/(\w+)/[^/]+", self.benchmarks[name].raw) for name in names}
+        return {name: found[1] for name, found in raw.items() if found and self.world is not None}
+
+    def layout(self, study: str | None = None, ablation: str | None = None) -> str:
+        """Return what tables and figures depend on beside estimates, as JSON; of a study or an ablation, its own rows.
+
+        ``models`` maps "model" or "model@adapter" to how the row is shown, in the order of the rows.
+        """
+        if study is not None:
+            models: dict[str, dict[str, Any]] = {
+                name: {"title": label} for name, label in self.studies[study].models.items()
+            }
+        else:
+            models = {name: self._shown(name) for name in (self.rows if ablation is None else self._ablation(ablation))}
+        benchmarks = {name: self.benchmarks[name].title for name in self.tests}
+        shown = self.evaluation.model_dump(include={"answering", "parser"})
+        shown |= {"models": models, "benchmarks": benchmarks, "confidence": self.statistics.confidence}
+        if ablation is not None:
+            entry = self.ablations[ablation]
+            shown["benchmarks"] = {entry.benchmark: benchmarks[entry.benchmark]}
+            shown["ablation"] = {"title": entry.title, "columns": entry.columns}
+            shown["ablation"]["rows"] = {f"{entry.model}{AT}{name}": labels for name, labels in entry.rows.items()}
+        return json.dumps(shown, separators=(",", ":"))  # not sorted: tables keep the order of the file
+
+    def _ablation(self, name: str) -> list[str]:
+        entry = self.ablations[name]
+        return [entry.model, *(f"{entry.model}{AT}{adapter}" for adapter in entry.rows)]
+
+    def _shown(self, row: str) -> dict[str, Any]:
+        """Return how a row is named; a tuned one has the title of its adapter as its ``variant``."""
+        model, _, adapter = row.partition(AT)
+        names = self.models[model].model_dump(include={"title", "size", "published"})
+        return names | ({"variant": self.adapters[adapter].title} if adapter else {})
+
+    def resolve(self, path: str, model: str = "") -> str:
+        """Fill in the placeholders of a path."""
+        return path.replace("{results}", self.root).replace("{captions}", self.captions or "").replace("{model}", model)
+
+    def plan(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return, per benchmark and per model, the paths and the settings (as JSON) that its rules depend on.
+
+        Each rule gets only what it reads, so that a new title, say, rebuilds tables and no answers.
+        """
+        return {
+            "benchmarks": {
+                name: {
+                    "reader": entry.reader,
+                    "raw": self.resolve(entry.raw),
+                    "images": [] if entry.images is None else self.resolve(entry.images),
+                    "captions": f"{self.root}/benchmark/{name}/captions.parquet" if entry.reader == "docci" else [],
+                    "read": _compact({"on_bad_item": self.on_bad_item, "split": entry.split}),
+                    "compose": _compact(
+                        {"seed": self.seed} | entry.model_dump(mode="json", include={"pairs", "entity_counts"})
+                    ),
+                    "granularity": _compact({"seed": self.seed, "granularity": entry.granularity}),
+                }
+                for name, entry in self.benchmarks.items()
+            },
+            "models": self._models_plan(),
+            "tunings": {name: self._tuning_plan(*name.split(AT)) for name in self.tuned()},
+            "sources": {
+                name: {
+                    "reader": source.reader,
+                    "raw": self.resolve(source.raw),
+                    "images": self.resolve(source.images),
+                    "read": _compact({"on_bad_item": self.on_bad_item, "split": source.split}),
+                }
+                for name, source in self.preferences.sources.items()
+            },
+        }
+
+    def _models_plan(self) -> dict[str, dict[str, Any]]:
+        """Return the plan of each model, and of each model with an adapter."""
+        plans: dict[str, dict[str, Any]] = {}
+        for name, entry in self.models.items():
+            path = self.resolve(entry.path, name)
+            load = entry.model_dump(mode="json", include={"family", "dtype", "device", "attention"}) | {"path": path}
+            plans[name] = {
+                "path": path,
+                "adapter": [],
+                "instruct": f"{self.root}/raw/instruct/{_POOLS[entry.role]}.parquet",
+                "recipe": entry.recipe or "",
+                "grown_from": f"{self.root}/models/{entry.grown_from}" if entry.grown_from else [],
+                "repo": entry.repo or "",
+                "revision": entry.revision or "",
+                "load": _compact(load),
+            }
+            for tuned in self.tuned():
+                if tuned.split(AT)[0] == name:
+                    adapter = f"{self.root}/adapters/{tuned}"
+                    plans[tuned] = {"path": path, "adapter": adapter, "load": _compact(load | {"adapter": adapter})}
+        return plans
+
+    def _tuning_plan(self, model: str, adapter: str) -> dict[str, Any]:
+        entry = self.models[model]
+        mixture = self.adapters[adapter].mixture
+        return {
+            "model": self.resolve(entry.path, model),
+            "family": entry.family,
+            "mixture": f"{self.root}/tuning/mixtures/{mixture}.parquet",
+            "training": _compact(self.training(model, adapter).model_dump(mode="json")),
+        }
+
+    def readers(self, *formats: str) -> str:
+        """Return a wildcard pattern of the benchmarks in these formats."""
+        return _pattern(name for name, entry in self.benchmarks.items() if entry.reader in formats)
+
+    def sources(self, source: Literal["recipe", "repo"]) -> str:
+        """Return a wildcard pattern of the models that come from a recipe or from a repository."""
+        return _pattern(name for name, entry in self.models.items() if getattr(entry, source))
+
+    def part(self, *keys: str) -> str:
+        """Return some top-level keys as JSON with a stable order: what a rule depends on."""
+        dumped = self.model_dump(mode="json")
+        return _compact({key: dumped[key] for key in keys})
+
+
+def parse(values: Mapping[str, Any], file: str | Path = "config.yaml") -> Config:
+    """Validate a configuration; errors name each wrong key, its value and the cure."""
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(_explain(error), file=file, cure="see docs/configuration.md") from error
+
+
+def _kept(entries: Any) -> Any:
+    if not isinstance(entries, dict):
+        return entries
+    return {name: entry for name, entry in entries.items() if entry is not None}
+
+
+def _compact(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def _pattern(names: Iterable[str]) -> str:
+    """Return a regular expression that matches these names; one that matches nothing if there are none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def _explain(error: ValidationError) -> str:
+    lines = [f"{error.error_count()} error(s) in the configuration"]
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+        value = item["input"]
+        shown = "" if item["type"] in ("missing",) or isinstance(value, dict) else f" (found {value!r})"
+        lines.append(f"  {key}: {item['msg']}{shown}")
+    return "\n".join(lines)
