@@ -39,6 +39,7 @@ CONTROLS = ("none", "wrong_image", "text_only")
 PHRASE_TYPES = ("obj", "attr", "rel", "wh")
 IMAGE_CLASSES = ("natural_image", "chart_graph", "screenshot_ui", "document_text")
 POOLED = "pooled"  # the benchmark of estimates over all benchmarks together
+BASE = "base"  # the variant of a model without an adapter
 
 # ---------------------------------------------------------------- benchmark side
 IMAGES = Table(
@@ -315,7 +316,7 @@ COMPARISONS = Table(
         "p_value": REAL,  # two-sided, whole images sign-flipped; not corrected
         "n": INT,
         "n_images": INT,
-        "interval": TEXT,
+        "interval": TEXT,  # bootstrap or newcombe
     },
     key=("model", "variant", "against", "benchmark", "setting", "answering", "scorer", "control", "statistic"),
     nullable=frozenset({"value", "ci_low", "ci_high", "p_value"}),
