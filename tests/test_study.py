@@ -18,7 +18,9 @@ from finer.tables.shown import ModelName
 from finer.tables.study import overall, study_layout, study_rows
 from finer.tables.study import write_study as write_table_study
 
-STUDY = replace(SHOWN, models={"yes_man": ModelName("5 %"), "seer-micro": ModelName("50 %")})
+STUDY = replace(SHOWN, models={
+    "yes_man": ModelName("5 %"), "seer-micro": ModelName("50 %"), "seer-micro@tuned": ModelName("50 %, tuned"),
+})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def found() -> pl.DataFrame:
 
 def test_models_stand_in_the_order_of_the_study_under_its_labels(found: pl.DataFrame) -> None:
     layout = study_layout(study_rows(found, STUDY), STUDY, "Share", "study_share")
-    assert [row.labels[0] for row in layout.rows if row.labels[0]] == ["5 %", "50 %", "50 % (tuned)"]
+    assert [row.labels[0] for row in layout.rows if row.labels[0]] == ["5 %", "50 %", "50 %, tuned"]
     assert [row.labels[1] for row in layout.rows[:3]] == ["pairs right", "right queries", "wrong queries"]
 
 
@@ -62,8 +64,8 @@ def test_a_model_of_the_study_without_estimates_is_an_error(found: pl.DataFrame)
 
 
 def test_the_figure_has_a_panel_for_pairs_right_and_wrong_queries(found: pl.DataFrame) -> None:
-    rows = overall(study_rows(found.filter(pl.col("variant") == "base"), STUDY))
-    figure = study_figure(rows.filter(~pl.col("setting").str.starts_with("level")), STUDY, "Share")
+    rows = overall(study_rows(found, STUDY.untuned))
+    figure = study_figure(rows.filter(~pl.col("setting").str.starts_with("level")), STUDY.untuned, "Share")
     assert [axes.get_title() for axes in figure.axes] == ["Pairs right", "Right queries", "Wrong queries"]
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["5 %", "50 %"]
     assert all(len(axes.containers) == 4 for axes in figure.axes)  # a line a setting

@@ -5,31 +5,31 @@ from __future__ import annotations
 from finer.cli.verb import Arguments, settings, verb
 
 
-@verb("config", "estimates*", "out*")
+@verb("config", "estimates*", "comparisons*", "out*")
 def table_finer_benchmarks(a: Arguments) -> None:
     """Write the FINER table as Markdown, CSV, LaTeX and HTML."""
     from finer.tables.finer_benchmarks import write_finer_benchmarks
     from finer.tables.shown import shown
 
-    write_finer_benchmarks(a.estimates, a.out, shown(settings(a.config)))
+    write_finer_benchmarks(a.estimates, a.comparisons, a.out, shown(settings(a.config)))
 
 
-@verb("config", "estimates*", "out*")
+@verb("config", "estimates*", "comparisons*", "out*")
 def table_finer_answering(a: Arguments) -> None:
     """Write the three ways of answering side by side."""
     from finer.tables.finer_answering import write_finer_answering
     from finer.tables.shown import shown
 
-    write_finer_answering(a.estimates, a.out, shown(settings(a.config)))
+    write_finer_answering(a.estimates, a.comparisons, a.out, shown(settings(a.config)))
 
 
-@verb("config", "estimates*", "ranker", "out*")
+@verb("config", "estimates*", "comparisons*", "ranker", "out*")
 def table_blind_controls(a: Arguments) -> None:
     """Write what is right without seeing the image, and what seeing adds."""
     from finer.tables.blind_controls import write_blind_controls
     from finer.tables.shown import shown
 
-    write_blind_controls(a.estimates, a.ranker, a.out, shown(settings(a.config)))
+    write_blind_controls(a.estimates, a.comparisons, a.ranker, a.out, shown(settings(a.config)))
 
 
 @verb("config", "audits*", "verified*", "unverified*", "out*")

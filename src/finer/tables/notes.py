@@ -10,7 +10,10 @@ from finer.stats.intervals import RARE_IMAGES
 from finer.tables.labels import listed, percent
 from finer.tables.shown import Shown
 
-COVERED = "The intervals cover the sampling of images only, not the training of models or the making of questions."
+COVERED = (
+    "The intervals cover the sampling of images only, not the training of models (one seed each) or the making of "
+    "questions."
+)
 
 
 def intervals(shown: Shown, outcomes: str = "right or wrong pairs occur") -> str:

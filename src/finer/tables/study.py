@@ -43,7 +43,7 @@ def write_study(
 def study_rows(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
     """Return accuracies of the multiple-choice settings and shares of the levels, per benchmark and pooled."""
     benchmarks = [*shown.benchmarks, POOLED]
-    known = estimates.filter(pl.col("benchmark").is_in(benchmarks), pl.col("model").is_in(list(shown.models)))
+    known = shown.only(estimates).filter(pl.col("benchmark").is_in(benchmarks))
     choices, words = zip(*LINES.values(), strict=True)
     cells = pl.concat([
         select(known.filter(pl.col("setting").is_in(list(SETTINGS))), choices, shown.answering, shown.scorer),
