@@ -53,8 +53,8 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(NEGATIVES.empty(), NEGATIVES, root / "benchmark" / "docci" / "rounds" / "negatives.0.parquet")
     (root / "raw").mkdir()
     pl.DataFrame({"image_url": ["x"], "caption": ["y"]}).write_parquet(root / "raw" / "captions.parquet")
-    for kept_out in ("estimates/study.finer.parquet", "estimates/unverified.parquet"):
-        write_table(estimates(items, judged, **CHOICES), ESTIMATES, root / kept_out)
+    for kept_out in ("study.finer", "ablation.docci", "unverified"):
+        write_table(estimates(items, judged, **CHOICES), ESTIMATES, root / "estimates" / f"{kept_out}.parquet")
     parts = root / "responses" / "seer" / "finer.parquet.parts"
     write_table(answers.head(5), RESPONSES, parts / "000000.parquet")
     with pytest.MonkeyPatch.context() as patch:

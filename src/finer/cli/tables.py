@@ -59,6 +59,24 @@ def figure_entity_count(a: Arguments) -> None:
     write_entity_count(a.estimates, a.out, shown(settings(a.config)))
 
 
+@verb("config", "name", "estimates*", "comparisons*", "out*")
+def table_ablation(a: Arguments) -> None:
+    """Write variants of one model, each against its base."""
+    from finer.tables.ablation import ablation_of, write_ablation
+
+    ablation, shown = ablation_of(settings(a.config), a.name)
+    write_ablation(a.estimates, a.comparisons, a.out, ablation, shown)
+
+
+@verb("config", "logs*", "out*")
+def figure_training(a: Arguments) -> None:
+    """Draw loss, accuracy and margin over the steps of training."""
+    from finer.tables.shown import shown
+    from finer.tables.training_figure import write_training
+
+    write_training(a.logs, a.out, shown(settings(a.config)))
+
+
 @verb("config", "name", "title", "estimates*", "out*")
 def table_study(a: Arguments) -> None:
     """Write models side by side that differ in one thing only."""

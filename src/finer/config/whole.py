@@ -144,6 +144,15 @@ class Config(Section):
             found.setdefault(ablation.benchmark, {}).update(dict.fromkeys(n for n in names if n not in self.rows))
         return {benchmark: list(names) for benchmark, names in found.items()}
 
+    def ablation_verdicts(self) -> dict[str, list[str]]:
+        """Benchmark of ablations -> where the verdicts of their rows are: MODEL/SUITE; rows of the tables are at hand."""
+        found: dict[str, dict[str, None]] = {}
+        for name, ablation in self.ablations.items():
+            base, *tuned = self._ablation(name)
+            places = [f"{base}/finer", *(f"{row}/{'finer' if row in self.rows else 'ablation'}" for row in tuned)]
+            found.setdefault(ablation.benchmark, {}).update(dict.fromkeys(places))
+        return {benchmark: list(places) for benchmark, places in found.items()}
+
     @property
     def studied(self) -> list[str]:
         """Models of any study."""
@@ -228,6 +237,8 @@ class Config(Section):
         benchmarks = {name: self.benchmarks[name].title for name in self.tests}
         shown = self.evaluation.model_dump(include={"answering", "parser"})
         shown |= {"models": models, "benchmarks": benchmarks, "confidence": self.statistics.confidence}
+        if study is not None:
+            shown["spread"] = self.studies[study].spread
         if ablation is not None:
             entry = self.ablations[ablation]
             shown["benchmarks"] = {entry.benchmark: benchmarks[entry.benchmark]}

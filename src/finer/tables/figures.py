@@ -50,7 +50,7 @@ def write_entity_count(estimates: Sequence[str | Path], outputs: Sequence[str | 
 
 def write_study(estimates: Sequence[str | Path], outputs: Sequence[str | Path], shown: Shown, title: str) -> None:
     """Write each output by its suffix (.svg, .png, .csv): what a study's models get right, setting by setting."""
-    rows = overall(study_rows(read_tables(estimates, ESTIMATES), shown)).filter(
+    rows = shown.only(overall(study_rows(read_tables(estimates, ESTIMATES), shown))).filter(
         pl.col("setting").is_in(list(SETTING_TITLES))
     )
     with drawing.styled():
@@ -134,7 +134,7 @@ def granularity_figure(rows: pl.DataFrame, shown: Shown) -> Figure:
             if down == len(names) - 1:
                 axes.set_xlabel("Level of granularity")
     text = f"Bars: {shown.level} intervals, clustered by image."
-    drawing.note(figure, text + (" Crosses: published, read off a plot." if printed.height else ""))
+    drawing.note(figure, text + (" Crosses: published shares of “no”, read off a plot (black: tuned)." if printed.height else ""))
     _legend(figure, list(_ASKED.values()), shown)
     return figure
 

@@ -16,6 +16,14 @@ COVERED = (
 )
 
 
+def spread(rows: int) -> str:
+    """Say what mean and standard deviation over rows are, where these are one training with several seeds."""
+    return (
+        f"Mean and standard deviation (of a sample) over the {rows} trainings, which differ in their seed only. The "
+        "intervals cover the sampling of images only."
+    )
+
+
 def intervals(shown: Shown, outcomes: str = "right or wrong pairs occur") -> str:
     """Say what the brackets are: the rule of ``finer.stats.intervals``."""
     return (

@@ -18,6 +18,7 @@ from finer.tables.shown import Shown
 from finer.tables.tidy import TIDY, check_grid, ordered, select, write_csv
 
 COLUMNS = [*TIDY, "n_images", "interval", "scorer", "statistic"]
+MEAN, DEVIATION = "mean", "standard_deviation"
 LEVELS = tuple(f"level_{level}" for level in range(1, 8))
 #: line of the table -> the statistic of multiple-choice questions, and that of yes/no queries
 LINES: Mapping[str, tuple[str, str]] = {
@@ -41,7 +42,10 @@ def write_study(
 
 
 def study_rows(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
-    """Return accuracies of the multiple-choice settings and shares of the levels, per benchmark and pooled."""
+    """Return accuracies of the multiple-choice settings and shares of the levels, per benchmark and pooled.
+
+    Where the layout asks for the spread, mean and standard deviation over the rows follow.
+    """
     benchmarks = [*shown.benchmarks, POOLED]
     known = shown.only(estimates).filter(pl.col("benchmark").is_in(benchmarks))
     choices, words = zip(*LINES.values(), strict=True)
@@ -51,7 +55,8 @@ def study_rows(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
     ])  # fmt: skip
     order = shown.subjects(cells)
     check_grid(cells, order, ["statistic"])
-    return ordered(cells, order, benchmarks).select(COLUMNS)
+    rows = ordered(cells, order, benchmarks).select(COLUMNS)
+    return with_spread(rows) if shown.spread else rows
 
 
 def overall(rows: pl.DataFrame) -> pl.DataFrame:
@@ -66,6 +71,19 @@ def overall(rows: pl.DataFrame) -> pl.DataFrame:
     return whole
 
 
+def with_spread(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add, per cell, the mean of the rows and their standard deviation (of a sample), as models of these names."""
+    cell = [name for name in COLUMNS if name not in ("model", "variant", "value", "ci_low", "ci_high", "interval")]
+    parts = [rows]
+    for name, value in ((MEAN, pl.col("value").mean()), (DEVIATION, pl.col("value").std())):
+        summed = rows.group_by(cell, maintain_order=True).agg(value)
+        nothing = {column: pl.lit(None, pl.Float64) for column in ("ci_low", "ci_high")}
+        parts.append(summed.with_columns(
+            model=pl.lit(name), variant=pl.lit(None, pl.String), interval=pl.lit("none"), **nothing
+        ).select(COLUMNS))  # fmt: skip
+    return pl.concat(parts)
+
+
 def study_layout(rows: pl.DataFrame, shown: Shown, title: str, name: str) -> Layout:
     """Lay out the rows of ``study_rows``: models and what was right down, settings and levels across."""
     whole = overall(rows)
@@ -73,10 +91,13 @@ def study_layout(rows: pl.DataFrame, shown: Shown, title: str, name: str) -> Lay
     found = {tuple(row[part] for part in key): row for row in whole.iter_rows(named=True)}
     places = [setting for setting in (*SETTINGS, *LEVELS) if setting in set(whole["setting"])]
     lines = []
-    for subject in dict.fromkeys(whole.select("model", "variant").rows()):
+    titles: dict[tuple[str, str | None], str] = {subject: shown.title(subject) for subject in shown.order}
+    if shown.spread:
+        titles |= {(MEAN, None): "mean", (DEVIATION, None): "standard deviation"}
+    for row, title_of_row in titles.items():
         for line, (label, statistics) in enumerate(LINES.items()):
-            cells = tuple(_cell(found[(*subject, statistics[place in LEVELS], place)]) for place in places)
-            lines.append(Row(("" if line else shown.title(subject), label), cells, opens=not line))
+            cells = tuple(_cell(found[(*row, statistics[place in LEVELS], place)]) for place in places)
+            lines.append(Row(("" if line else title_of_row, label), cells, opens=not line))
     counts = dict(whole.filter(pl.col("statistic") == "paired_accuracy").select("setting", "n").unique().iter_rows())
     groups = tuple(
         Group(heading, tuple(Column(_title(place), f"{counts[place]:,} pairs") for place in places if place in members))
@@ -87,7 +108,7 @@ def study_layout(rows: pl.DataFrame, shown: Shown, title: str, name: str) -> Lay
         "Over all benchmarks together. Right queries: answered rightly, or with yes; wrong queries: answered rightly, "
         f"or with no. {shown.how}",
         notes.intervals(shown),
-        notes.COVERED,
+        notes.spread(len(shown.order)) if shown.spread else notes.COVERED,
     )
     return Layout(title, name.replace("_", "-"), ("Model", "Share of"), groups, tuple(lines), footnotes)
 
