@@ -108,9 +108,7 @@ def responses(items: pl.DataFrame, skill: Mapping[tuple[str, str], float]) -> pl
     return table_from(rows, RESPONSES)
 
 
-BOTH_TUNED = replace(
-    SHOWN, models={**SHOWN.models, "yes_man@tuned": ModelName("Yes & Man", "2M", variant="+ Tuning")}
-)
+BOTH_TUNED = replace(SHOWN, models={**SHOWN.models, "yes_man@tuned": ModelName("Yes & Man", "2M", variant="+ Tuning")})
 SKILL = {
     ("seer-micro", "base"): 0.8, ("seer-micro", "tuned"): 0.9, ("yes_man", "base"): 0.35, ("yes_man", "tuned"): 0.6,
 }  # fmt: skip

@@ -195,7 +195,7 @@ def test_one_changed_verdict_moves_its_differences_and_no_others(
     other = comparisons(items, mutated, HOW)
     joined = found.join(other, on=list(COMPARISONS.key), suffix="_new")
     moved = joined.filter(pl.col("value") != pl.col("value_new"))
-    assert 0 < moved.height and set(moved["setting"]) == {"wh"} and set(moved["model"]) == {"yes_man"}
+    assert moved.height > 0 and set(moved["setting"]) == {"wh"} and set(moved["model"]) == {"yes_man"}
     assert set(moved["benchmark"]) == {"docci", POOLED} and set(moved["scorer"]) == {"strict"}
 
 

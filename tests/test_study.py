@@ -79,3 +79,33 @@ def test_all_forms_are_written(found: pl.DataFrame, tmp_path: Path) -> None:
     write_study([tmp_path / "e.parquet"], drawn, STUDY, "Share of negatives")
     assert all(path.stat().st_size > 500 for path in (*outputs, *drawn))
     assert pl.read_csv(outputs[1]).select("model", "variant").unique().height == len(SUBJECTS)
+
+
+SEEDS = replace(STUDY, models={
+    "seer-micro": ModelName("first seed"), "seer-micro@tuned": ModelName("second seed"),
+    "yes_man": ModelName("third seed"),
+}, spread=True)  # fmt: skip
+
+
+def test_a_study_of_seeds_prints_mean_and_standard_deviation_below(found: pl.DataFrame) -> None:
+    rows = study_rows(found, SEEDS)
+    layout = study_layout(rows, SEEDS, "Seed", "study_seeds")
+    assert [row.labels[0] for row in layout.rows[::3]] == [
+        "first seed", "second seed", "third seed", "mean", "standard deviation"
+    ]  # fmt: skip
+    where = {"benchmark": POOLED, "setting": "wh", "statistic": "paired_accuracy"}
+    cell = rows.filter(**where)
+    values = cell.filter(pl.col("variant").is_not_null())["value"].to_list()
+    mean = sum(values) / 3
+    deviation = (sum((one - mean) ** 2 for one in values) / 2) ** 0.5
+    assert cell.filter(model="mean")["value"].item() == pytest.approx(mean)
+    assert cell.filter(model="standard_deviation")["value"].item() == pytest.approx(deviation)
+    assert layout.rows[9].cells[3].value == f"{mean:.1f}" and layout.rows[12].cells[3].value == f"{deviation:.1f}"
+    assert any("over the 3 trainings" in note for note in layout.footnotes)
+    assert any("one seed each" in note for note in study_layout(study_rows(found, STUDY), STUDY, "S", "s").footnotes)
+
+
+def test_mean_and_deviation_are_not_drawn(found: pl.DataFrame, tmp_path: Path) -> None:
+    write_table(found, ESTIMATES, tmp_path / "e.parquet")
+    write_study([tmp_path / "e.parquet"], [tmp_path / "f.csv"], SEEDS, "Seed")
+    assert set(pl.read_csv(tmp_path / "f.csv")["model"]) == {"seer-micro", "yes_man"}

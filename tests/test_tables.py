@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 
 import polars as pl
@@ -161,7 +161,9 @@ def test_p_is_corrected_over_all_differences_of_the_table(rows: pl.DataFrame) ->
 
 def test_a_missing_comparison_is_an_error(found: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="a comparison is missing"):
-        finer_benchmarks(found, compared().filter(~((pl.col("model") == "yes_man") & (pl.col("setting") == "wh"))), SHOWN)
+        finer_benchmarks(
+            found, compared().filter(~((pl.col("model") == "yes_man") & (pl.col("setting") == "wh"))), SHOWN
+        )
 
 
 def test_a_comparison_that_does_not_fit_its_estimates_is_an_error(found: pl.DataFrame) -> None:
@@ -370,7 +372,9 @@ def test_the_figure_of_training_has_a_column_a_tuned_model_and_leaves_out_what_a
         training_rows(logs.filter(model="seer-micro"), SHOWN)
     write_table(logs, TRAINING_LOG, tmp_path / "log.parquet")
     for run in ("a", "b"):
-        write_training([tmp_path / "log.parquet"], [tmp_path / f"{run}.{kind}" for kind in ("svg", "png", "csv")], SHOWN)
+        write_training(
+            [tmp_path / "log.parquet"], [tmp_path / f"{run}.{kind}" for kind in ("svg", "png", "csv")], SHOWN
+        )
     for kind in ("svg", "png", "csv"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
     assert pl.read_csv(tmp_path / "a.csv").height == logs.height

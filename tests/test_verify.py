@@ -12,7 +12,10 @@ import pytest
 from finer.errors import InputError
 from finer.tables.verify import ALLOWED_PAIRS, Verification, verify
 
-HEADER = "model,variant,benchmark,setting,answering,value,ci_low,ci_high,n,n_images,interval,difference,p,published,difference_to_published\n"
+HEADER = (
+    "model,variant,benchmark,setting,answering,value,ci_low,ci_high,n,n_images,interval,"
+    "difference,p,published,difference_to_published\n"
+)
 TABLE = HEADER + (
     "random_guess,base,docci,wh,letter,4.0,,,200,80,none,,,,\n"
     "seer,base,docci,wh,letter,50.0,43.0,57.0,200,80,bootstrap,8.0,0.01,24.5,25.5\n"
@@ -56,7 +59,8 @@ def test_the_same_numbers_agree(folders: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "pairs"), [("value", 1), ("value", 2), ("difference", 4), ("difference_to_published", 2), ("ci_low", 4), ("ci_high", 4)]
+    ("column", "pairs"),
+    [("value", 1), ("value", 2), ("difference", 4), ("difference_to_published", 2), ("ci_low", 4), ("ci_high", 4)],
 )
 def test_a_few_flipped_pairs_are_listed_and_tolerated(folders: tuple[Path, Path], column: str, pairs: int) -> None:
     found = change(folders, moved(column, -pairs * 100 / 200))
@@ -65,7 +69,8 @@ def test_a_few_flipped_pairs_are_listed_and_tolerated(folders: tuple[Path, Path]
 
 
 @pytest.mark.parametrize(
-    ("column", "pairs"), [("value", 3), ("value", -3), ("difference", 5), ("difference_to_published", 3), ("ci_low", 5), ("ci_high", -5)]
+    ("column", "pairs"),
+    [("value", 3), ("value", -3), ("difference", 5), ("difference_to_published", 3), ("ci_low", 5), ("ci_high", -5)],
 )
 def test_more_flipped_pairs_than_allowed_are_an_error(folders: tuple[Path, Path], column: str, pairs: int) -> None:
     found = change(folders, moved(column, pairs * 100 / 200))

@@ -7,11 +7,9 @@ if (
 if CFG.audited():
     SUITES["unverified"] = list(CFG.audited())  # see audit.smk
 # Tuned models are rows of every suite but the audit's, which is about the questions.
-ASKED = {
-    suite: CFG.subjects if suite == "unverified" else CFG.rows for suite in SUITES
-}
+ROWS = {suite: CFG.subjects if suite == "unverified" else CFG.rows for suite in SUITES}
 # Suites whose tuned models are compared with their bases.
-COMPARED = [suite for suite in SUITES if ASKED[suite] != CFG.subjects]
+COMPARED = [suite for suite in SUITES if ROWS[suite] != CFG.subjects]
 
 
 rule items_finer:
@@ -123,7 +121,7 @@ for suite, benchmarks in SUITES.items():
             f"estimates_{suite}"
         input:
             asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in benchmarks],
-            verdicts=[f"{OUT}/verdicts/{name}/{suite}.parquet" for name in ASKED[suite]],
+            verdicts=[f"{OUT}/verdicts/{name}/{suite}.parquet" for name in ROWS[suite]],
         output:
             f"{OUT}/estimates/{suite}.parquet",
         log:
@@ -172,7 +170,10 @@ for suite in COMPARED:
 
 # Ablations are of one benchmark. Verdicts on the others are read, checked and left out.
 for benchmark, rows in CFG.ablation_verdicts().items():
-    for verb, stem in (("estimates", "ablation"), ("comparisons", "comparisons.ablation")):
+    for verb, stem in (
+        ("estimates", "ablation"),
+        ("comparisons", "comparisons.ablation"),
+    ):
 
         rule:
             name:

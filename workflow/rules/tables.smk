@@ -16,8 +16,8 @@ TABLES = [
 # Both figures need what an imported benchmark does not carry: scene graphs, and how many entities a query names.
 DRAWN = ["granularity", "entity_count"] if CFG.graphs() else []
 # Main adapters of the models that are rows: what the tables compare.
-TUNED = [row for row in CFG.rows if row not in CFG.subjects]
-if TUNED:
+TUNED_ROWS = [row for row in CFG.rows if row not in CFG.subjects]
+if TUNED_ROWS:
     DRAWN.append("training")
 FIGURES = [f"{OUT}/figures/{name}.{kind}" for name in DRAWN for kind in ("svg", "png")]
 
@@ -34,7 +34,7 @@ for table in MADE:
         input:
             estimates=f"{OUT}/estimates/finer.parquet",
             comparisons=(
-                f"{OUT}/estimates/comparisons.finer.parquet" if TUNED else []
+                f"{OUT}/estimates/comparisons.finer.parquet" if TUNED_ROWS else []
             ),
             ranker=(
                 f"{OUT}/estimates/text_ranker.parquet"
@@ -157,7 +157,7 @@ rule figure_entity_count:
 rule figure_training:
     # The csv holds the numbers that are drawn.
     input:
-        [f"{OUT}/tuning/logs/{row}.parquet" for row in TUNED],
+        [f"{OUT}/tuning/logs/{row}.parquet" for row in TUNED_ROWS],
     output:
         [f"{OUT}/figures/training.{kind}" for kind in ("svg", "png")],
         f"{OUT}/tables/training.csv",
@@ -181,7 +181,7 @@ rule catalogue:
     input:
         [f"{OUT}/estimates/{suite}.parquet" for suite in CATALOGUED],
         [f"{OUT}/estimates/comparisons.{suite}.parquet" for suite in COMPARED],
-        [f"{OUT}/tuning/logs/{row}.parquet" for row in TUNED],
+        [f"{OUT}/tuning/logs/{row}.parquet" for row in TUNED_ROWS],
         [
             f"{OUT}/verdicts/{name}/{suite}.parquet"
             for name in CFG.rows

@@ -145,7 +145,7 @@ class Config(Section):
         return {benchmark: list(names) for benchmark, names in found.items()}
 
     def ablation_verdicts(self) -> dict[str, list[str]]:
-        """Benchmark of ablations -> where the verdicts of their rows are: MODEL/SUITE; rows of the tables are at hand."""
+        """Benchmark of ablations -> where the verdicts of their rows are, as MODEL/SUITE."""
         found: dict[str, dict[str, None]] = {}
         for name, ablation in self.ablations.items():
             base, *tuned = self._ablation(name)

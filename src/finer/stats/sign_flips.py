@@ -1,8 +1,8 @@
 """The test of a paired difference: signs of whole images are flipped, since questions about one image go together.
 
 If two variants are equally good, an image's difference is as likely to have one sign as the other. The p-value is
-the share of flips whose total is at least as far from zero as the one found: of all flips where at most ``EXACT_IMAGES``
-images differ, else of ``DRAWS`` drawn ones, with the flip found counted among them (Phipson and Smyth 2010,
+the share of flips whose total is at least as far from zero as the one found: of all flips where at most
+``EXACT_IMAGES`` images differ, else of ``DRAWS`` drawn ones, with the flip found counted among them (Phipson and Smyth 2010,
 Statistical Applications in Genetics and Molecular Biology 9(1), 39), so that it is never zero.
 """
 

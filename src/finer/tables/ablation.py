@@ -60,9 +60,7 @@ def write_ablation(
     shown: Shown,
 ) -> None:
     """Write each output by its suffix: .csv (one estimate a row), .md, .tex or .html."""
-    rows = ablation_rows(
-        read_tables(estimates, ESTIMATES), read_tables(comparisons, COMPARISONS), ablation, shown
-    )
+    rows = ablation_rows(read_tables(estimates, ESTIMATES), read_tables(comparisons, COMPARISONS), ablation, shown)
     layout = ablation_layout(rows, ablation, shown)
     for output in outputs:
         if Path(output).suffix == ".csv":
@@ -71,10 +69,8 @@ def write_ablation(
             write_layout(layout, output)
 
 
-def ablation_rows(
-    estimates: pl.DataFrame, comparisons: pl.DataFrame, ablation: Ablation, shown: Shown
-) -> pl.DataFrame:
-    """Return the table's rows: the three accuracies of all ways of answering, differences to the base, published values.
+def ablation_rows(estimates: pl.DataFrame, comparisons: pl.DataFrame, ablation: Ablation, shown: Shown) -> pl.DataFrame:
+    """Return the table's rows: three accuracies by all ways of answering, differences to the base, published values.
 
     The columns are those of other tables, and before them one a label of the ablation. Estimates of other models are
     left out. Raises InputError where one of a shown row is missing.
@@ -191,8 +187,8 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
     yield notes.intervals(shown)
     yield notes.COVERED
     yield compared.note(rows, shown, "Difference to base") + (
-        " The CSV holds all three ways of answering, and the differences of right and wrong queries, which are corrected "
-        "with those of pairs."
+        " The CSV holds all three ways of answering, and the differences of right and wrong queries, which are "
+        "corrected with those of pairs."
     )
     if rows["published"].is_not_null().any():
         yield "Published: numbers printed for the paper, arXiv 2603.17662, as updated on its project page."

@@ -39,7 +39,9 @@ def find_tables(results: str | Path) -> list[Path]:
         raw = "raw" in folders or "training" in folders
         unfinished = any(name.startswith(".") or name.endswith(".parts") for name in (*folders, path.name))
         superseded = "rounds" in folders and not path.name.endswith(".run.parquet")
-        apart = "unverified" in (*folders, *path.name.split(".")) or path.name.startswith(("study.", "ablation.", "comparisons.ablation."))
+        apart = "unverified" in (*folders, *path.name.split(".")) or path.name.startswith(
+            ("study.", "ablation.", "comparisons.ablation.")
+        )
         if not (raw or unfinished or superseded or apart):
             found.append(path)
     return found

@@ -12,10 +12,10 @@ import polars as pl
 from scipy.stats import false_discovery_control
 
 from finer.errors import InputError
-from finer.schemas import COMPARISONS
+from finer.schemas import BASE, COMPARISONS
 from finer.tables.labels import bracket, percent
 from finer.tables.layout import Cell
-from finer.tables.shown import BASE, Shown
+from finer.tables.shown import Shown
 
 #: the columns that a table's CSV gets: the tuned row minus its base in points, its interval, p and corrected p
 DIFFERENCE = ["difference", "diff_low", "diff_high", "p", "q"]
@@ -37,7 +37,9 @@ def beside(rows: pl.DataFrame, comparisons: pl.DataFrame, compared: Sequence[str
     of the two values.
     """
     place = [name for name in _PLACE if name != "variant"]
-    needed = rows.filter(pl.col("variant") != BASE, pl.col("statistic").is_in(list(compared))).select(*_PLACE, "value", "n")
+    needed = rows.filter(pl.col("variant") != BASE, pl.col("statistic").is_in(list(compared))).select(
+        *_PLACE, "value", "n"
+    )
     base = rows.filter(pl.col("variant") == BASE).select(*place, value_base="value")
     own = comparisons.filter(pl.col("against") == BASE)
     found = needed.join(base, on=place, how="left").join(own, on=_PLACE, how="left", suffix="_difference")
@@ -99,8 +101,8 @@ def note(rows: pl.DataFrame, shown: Shown, what: str = "Difference") -> str:
     tests = tests.filter(pl.col("scorer") == shown.scorer)
     marks = ", ".join(f"{text} q < {level:g}" for level, text in reversed(MARKS.items()))
     return (
-        f"{what}: tuned minus base on the same questions, in percentage points, and its {shown.level} interval (the "
-        "same bootstrap over images, of the difference as a whole; Newcombe's where too few images differ). p: signs of "
+        f"{what}: tuned minus base on the same questions, in percentage points, and its {shown.level} interval "
+        "(the same bootstrap over images, of the difference as a whole; Newcombe's where too few images differ). p: signs of "
         f"whole images flipped, two-sided; q: p after Benjamini and Hochberg over the {tests.height} differences of "
         f"this table by this way of answering. {marks}."
     )

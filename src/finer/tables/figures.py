@@ -134,7 +134,9 @@ def granularity_figure(rows: pl.DataFrame, shown: Shown) -> Figure:
             if down == len(names) - 1:
                 axes.set_xlabel("Level of granularity")
     text = f"Bars: {shown.level} intervals, clustered by image."
-    drawing.note(figure, text + (" Crosses: published shares of “no”, read off a plot (black: tuned)." if printed.height else ""))
+    drawing.note(
+        figure, text + (" Crosses: published shares of “no”, read off a plot (black: tuned)." if printed.height else "")
+    )
     _legend(figure, list(_ASKED.values()), shown)
     return figure
 

@@ -45,8 +45,8 @@ def training_rows(logs: pl.DataFrame, shown: Shown) -> pl.DataFrame:
         own = logs.filter(pl.col("model") == model, pl.col("variant") == variant)
         if own.filter(pl.col("split") == "train").is_empty():
             raise InputError(
-                "no log of a training", row=f"model {model}, variant {variant}", field="split", found=f"{own.height} rows",
-                expected="rows of the split 'train'", cure="train the adapter again",
+                "no log of a training", row=f"model {model}, variant {variant}", field="split",
+                found=f"{own.height} rows", expected="rows of the split 'train'", cure="train the adapter again",
             )  # fmt: skip
         parts.append(own.sort(pl.col("split") != "train", "split", "step"))
     return pl.concat(parts).select(COLUMNS)
