@@ -95,12 +95,12 @@ class Config(Section):
                 raise ValueError(
                     f"ablations.{name}.benchmark '{ablation.benchmark}' is not a benchmark with role: test"
                 )
-            for adapter, labels in ablation.rows.items():
-                if f"{ablation.model}{AT}{adapter}" not in self.tuned():
-                    raise ValueError(f"ablations.{name}: no adapter '{adapter}' is trained for {ablation.model}")
+            for row, labels in ablation.rows.items():
+                if f"{ablation.model}{AT}{row}" not in self.tuned():
+                    raise ValueError(f"ablations.{name}: no adapter '{row}' is trained for {ablation.model}")
                 if len(labels) != len(ablation.columns):
                     raise ValueError(
-                        f"ablations.{name}.rows.{adapter} has {len(labels)} labels for {len(ablation.columns)} columns"
+                        f"ablations.{name}.rows.{row} has {len(labels)} labels for {len(ablation.columns)} columns"
                     )
 
     @property
@@ -306,12 +306,18 @@ class Config(Section):
 
     def _tuning_plan(self, model: str, adapter: str) -> dict[str, Any]:
         entry = self.models[model]
-        mixture = self.adapters[adapter].mixture
+        training = self.training(model, adapter)
+        launcher = (
+            f"accelerate launch --num_processes {training.devices} --module" if training.devices > 1 else "python -m"
+        )
+        load = entry.model_dump(mode="json", include={"family", "attention"}) | {"dtype": training.dtype}
         return {
             "model": self.resolve(entry.path, model),
-            "family": entry.family,
-            "mixture": f"{self.root}/tuning/mixtures/{mixture}.parquet",
-            "training": _compact(self.training(model, adapter).model_dump(mode="json")),
+            "load": _compact(load | {"device": training.device, "path": self.resolve(entry.path, model)}),
+            "mixture": f"{self.root}/tuning/mixtures/{self.adapters[adapter].mixture}.parquet",
+            "training": _compact(training.model_dump(mode="json")),
+            "launcher": launcher,
+            "devices": training.devices if training.device == "cuda" else 0,
         }
 
     def readers(self, *formats: str) -> str:
