@@ -90,6 +90,8 @@ class Config(Section):
                 self.training(model, name)
         if self.adapters and not any(source.role == "train" for source in self.preferences.sources.values()):
             raise ValueError("adapters need preferences.sources with role: train to learn from")
+        if len(asked := {ablation.benchmark for ablation in self.ablations.values()}) > 1:
+            raise ValueError(f"ablations name several benchmarks ({', '.join(sorted(asked))}); all must name the same")
         for name, ablation in self.ablations.items():
             if ablation.benchmark not in self.tests:
                 raise ValueError(
@@ -319,6 +321,10 @@ class Config(Section):
             "launcher": launcher,
             "devices": training.devices if training.device == "cuda" else 0,
         }
+
+    def asked(self, tuned_only: bool = False) -> str:
+        """Return a wildcard pattern of the models, those with an adapter included (or those alone)."""
+        return _pattern(self.tuned() if tuned_only else (*self.models, *self.tuned()))
 
     def readers(self, *formats: str) -> str:
         """Return a wildcard pattern of the benchmarks in these formats."""
