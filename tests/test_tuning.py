@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from finer.config import Training
@@ -394,3 +397,24 @@ def test_an_adapter_of_another_model_is_refused(whole: Outputs, models: Path, tm
         merged(wide, whole.adapter)
     with pytest.raises(InputError, match="no adapter here"):
         merged(wide, tmp_path)
+
+
+def test_two_processes_train_what_one_does(mixture: Path, models: Path, place: Path) -> None:
+    """The gradients of several processes, as of several GPUs, are averaged: two half batches make one."""
+    one = run(mixture, models, place, "alone", batch=4, accumulation=1, held_out=0.0)
+    values = {**SETTINGS, "batch": 2, "accumulation": 1, "held_out": 0.0, "devices": 2}
+    load = {"path": str(models / FAMILY), "family": FAMILY}
+    options = {
+        "preferences": mixture, "load": json.dumps(load), "model": "tiny@tuned", "training": json.dumps(values),
+        "code": "code", "out": place / "two", "log": place / "two.log.parquet", "drops": place / "two.drops.parquet",
+        "run": place / "two.run.parquet", "checkpoints": place / "two.checkpoints",
+    }  # fmt: skip
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "--", "finer"]
+    given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, *launcher, "train-adapter", *given], check=True, capture_output=True, timeout=300)
+    weights = [load_file(folder / "adapter_model.safetensors") for folder in (one.adapter, place / "two")]
+    largest = max(float(weight.abs().max()) for name, weight in weights[0].items() if "lora_B" in name)
+    for name, weight in weights[0].items():
+        assert float((weights[1][name] - weight).abs().max()) < 0.02 * largest, name
+    with pytest.raises(InputError, match="another number of processes"):
+        run(mixture, models, place, "wrong", devices=2)

@@ -309,16 +309,14 @@ class Config(Section):
     def _tuning_plan(self, model: str, adapter: str) -> dict[str, Any]:
         entry = self.models[model]
         training = self.training(model, adapter)
-        launcher = (
-            f"accelerate launch --num_processes {training.devices} --module" if training.devices > 1 else "python -m"
-        )
+        processes = f"python -m torch.distributed.run --standalone --nproc_per_node {training.devices} -m --"
         load = entry.model_dump(mode="json", include={"family", "attention"}) | {"dtype": training.dtype}
         return {
             "model": self.resolve(entry.path, model),
             "load": _compact(load | {"device": training.device, "path": self.resolve(entry.path, model)}),
             "mixture": f"{self.root}/tuning/mixtures/{self.adapters[adapter].mixture}.parquet",
             "training": _compact(training.model_dump(mode="json")),
-            "launcher": launcher,
+            "launcher": processes if training.devices > 1 else "python -m",
             "devices": training.devices if training.device == "cuda" else 0,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ def train_adapter(
     """
     watch = Stopwatch()
     _check_steps(training)
+    _check_processes(training)
     drawn = read_table(preferences, PREFERENCES)
     check_preferences(drawn, preferences)
     transformers_logging.disable_progress_bar()
@@ -105,6 +107,15 @@ def _check_steps(training: Training) -> None:
             "a checkpoint between two rows of the training log", field="tuning.checkpoint_steps",
             found=training.checkpoint_steps, expected=f"a multiple of tuning.log_steps ({training.log_steps})",
             cure="change one of the two",
+        )  # fmt: skip
+
+
+def _check_processes(training: Training) -> None:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by the launcher of several processes
+    if processes != training.devices:
+        raise stop(
+            "another number of processes than the steps are counted for", processes,
+            f"tuning.devices: {training.devices}", "start it through the workflow, or change tuning.devices",
         )  # fmt: skip
 
 

@@ -116,6 +116,7 @@ def arguments(training: Training, folder: Path, steps: int, watched: bool) -> di
         "save_strategy": "steps", "save_steps": training.checkpoint_steps, "save_total_limit": 2,
         "eval_strategy": "steps" if watched else "no", "eval_steps": training.checkpoint_steps,
         "eval_on_start": watched, "report_to": "none", "disable_tqdm": True, "dataloader_num_workers": 0,
+        "ddp_backend": "gloo" if on_cpu and training.devices > 1 else None,
         "average_tokens_across_devices": True,
     }  # fmt: skip
 
