@@ -57,16 +57,24 @@ rule items_granularity:
         " 2> >(tee {log} >&2)"
 
 
-for suite, benchmarks in SUITES.items():
+# The ablations' models are asked one benchmark's questions of the finer suite; see tables.smk.
+ABLATED = CFG.ablated()
+ASKED = {suite: (suite, names) for suite, names in SUITES.items()}
+if ABLATED:
+    ASKED["ablation"] = ("finer", list(ABLATED))
+
+
+for suite, (source, benchmarks) in ASKED.items():
 
     rule:
         # One job answers all item sets of a suite with one model: loading the model costs more than many questions.
         name:
             f"answer_{suite}"
         input:
-            asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in benchmarks],
+            asked=[f"{OUT}/items/{source}/{name}.parquet" for name in benchmarks],
             images=[PLAN["benchmarks"][name]["images"] for name in benchmarks],
             model=lookup("models/{model}/path", within=PLAN),
+            adapter=lookup("models/{model}/adapter", within=PLAN),
         output:
             responses=[
                 f"{OUT}/responses/{{model}}/{suite}.{name}.parquet"
@@ -94,7 +102,7 @@ for suite, benchmarks in SUITES.items():
         name:
             f"verdicts_{suite}"
         input:
-            asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in benchmarks],
+            asked=[f"{OUT}/items/{source}/{name}.parquet" for name in benchmarks],
             responses=[
                 f"{OUT}/responses/{{model}}/{suite}.{name}.parquet"
                 for name in benchmarks
@@ -115,6 +123,9 @@ for suite, benchmarks in SUITES.items():
         shell:
             "python -m finer verdicts --items {input.asked} --responses {input.responses} --out {output}"
             " 2> >(tee {log} >&2)"
+
+
+for suite, benchmarks in SUITES.items():
 
     rule:
         name:

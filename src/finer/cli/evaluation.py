@@ -36,11 +36,13 @@ def items_granularity(a: Arguments) -> None:
 def answer(a: Arguments) -> None:
     """Ask one model all questions of some item sets."""
     from finer.config import Evaluation
+    from finer.config.tuning import subject
     from finer.mllm.answering import answer_items
     from finer.mllm.registry import Checkpoint
 
     evaluation = Evaluation(**settings(a.config)["evaluation"])
-    answer_items(a.items, a.out, a.run, Checkpoint.read(a.model, a.load), evaluation, a.code)
+    name, variant = subject(a.model)
+    answer_items(a.items, a.out, a.run, Checkpoint.read(name, a.load), evaluation, a.code, variant)
 
 
 @verb("items*", "responses*", "out")

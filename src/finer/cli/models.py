@@ -35,3 +35,21 @@ def base_pin(a: Arguments) -> None:
     from finer.mllm import pinned
 
     pinned.pin(a.trained, a.pinned)
+
+
+@verb("preferences", "load", "model", "training", "code", "out", "log", "drops", "run", "checkpoints")
+def train_adapter(a: Arguments) -> None:
+    """Tune a model on preference pairs: an adapter with its card, its training log and what was left out."""
+    import json
+    from pathlib import Path
+
+    from finer.config import Training
+    from finer.config.tuning import subject
+    from finer.mllm.registry import Checkpoint
+    from finer.tuning.train import Outputs
+    from finer.tuning.train import train_adapter as train
+
+    outputs = Outputs(*(Path(path) for path in (a.out, a.log, a.drops, a.run, a.checkpoints)))
+    training = Training.model_validate(json.loads(a.training))
+    name, variant = subject(a.model)
+    train(a.preferences, Checkpoint.read(name, a.load), variant, training, outputs, a.code)

@@ -10,7 +10,14 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 PhraseType = Literal["obj", "attr", "rel", "wh"]
+BASE = "base"  # the variant without an adapter
 AT = "@"  # "model@adapter" names a model with an adapter, in paths and in `studies`
+
+
+def subject(name: str) -> tuple[str, str]:
+    """Return model and variant of "model" or "model@adapter"."""
+    model, _, adapter = name.partition(AT)
+    return model, adapter or BASE
 
 
 class Section(BaseModel):

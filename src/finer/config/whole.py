@@ -90,17 +90,19 @@ class Config(Section):
                 self.training(model, name)
         if self.adapters and not any(source.role == "train" for source in self.preferences.sources.values()):
             raise ValueError("adapters need preferences.sources with role: train to learn from")
+        if len(asked := {ablation.benchmark for ablation in self.ablations.values()}) > 1:
+            raise ValueError(f"ablations name several benchmarks ({', '.join(sorted(asked))}); all must name the same")
         for name, ablation in self.ablations.items():
             if ablation.benchmark not in self.tests:
                 raise ValueError(
                     f"ablations.{name}.benchmark '{ablation.benchmark}' is not a benchmark with role: test"
                 )
-            for adapter, labels in ablation.rows.items():
-                if f"{ablation.model}{AT}{adapter}" not in self.tuned():
-                    raise ValueError(f"ablations.{name}: no adapter '{adapter}' is trained for {ablation.model}")
+            for row, labels in ablation.rows.items():
+                if f"{ablation.model}{AT}{row}" not in self.tuned():
+                    raise ValueError(f"ablations.{name}: no adapter '{row}' is trained for {ablation.model}")
                 if len(labels) != len(ablation.columns):
                     raise ValueError(
-                        f"ablations.{name}.rows.{adapter} has {len(labels)} labels for {len(ablation.columns)} columns"
+                        f"ablations.{name}.rows.{row} has {len(labels)} labels for {len(ablation.columns)} columns"
                     )
 
     @property
@@ -317,13 +319,21 @@ class Config(Section):
 
     def _tuning_plan(self, model: str, adapter: str) -> dict[str, Any]:
         entry = self.models[model]
-        mixture = self.adapters[adapter].mixture
+        training = self.training(model, adapter)
+        processes = f"python -m torch.distributed.run --standalone --nproc_per_node {training.devices} -m --"
+        load = entry.model_dump(mode="json", include={"family", "attention"}) | {"dtype": training.dtype}
         return {
             "model": self.resolve(entry.path, model),
-            "family": entry.family,
-            "mixture": f"{self.root}/tuning/mixtures/{mixture}.parquet",
-            "training": _compact(self.training(model, adapter).model_dump(mode="json")),
+            "load": _compact(load | {"device": training.device, "path": self.resolve(entry.path, model)}),
+            "mixture": f"{self.root}/tuning/mixtures/{self.adapters[adapter].mixture}.parquet",
+            "training": _compact(training.model_dump(mode="json")),
+            "launcher": processes if training.devices > 1 else "python -m",
+            "devices": training.devices if training.device == "cuda" else 0,
         }
+
+    def asked(self, tuned_only: bool = False) -> str:
+        """Return a wildcard pattern of the models, those with an adapter included (or those alone)."""
+        return _pattern(self.tuned() if tuned_only else (*self.models, *self.tuned()))
 
     def readers(self, *formats: str) -> str:
         """Return a wildcard pattern of the benchmarks in these formats."""

@@ -58,7 +58,11 @@ def answer_items(
     revision = checkpoint.revision()
     prompt_hash = stable_key(*(frame_digest(frame) for frame in sets))
     config_hash = stable_key(settings.model_dump_json(include=ASKING), checkpoint.numerics)
-    run_id = stable_key("answer", checkpoint.name, revision, variant, prompt_hash, config_hash, code, versions())
+    adapter = checkpoint.adapter_revision()
+    run_id = stable_key(
+        "answer", checkpoint.name, revision, variant, prompt_hash, config_hash, code, versions(),
+        *([] if adapter is None else [adapter, versions("peft")]),
+    )  # fmt: skip
 
     @cache
     def engine() -> Engine:
@@ -81,7 +85,8 @@ def answer_items(
         part.assemble()
     row = run_row(
         run_id, "answer", watch, config_hash=config_hash, code_hash=code, model=checkpoint.name,
-        model_revision=revision, variant=variant, prompt_hash=prompt_hash, items=sum(frame.height for frame in sets),
+        model_revision=revision, variant=variant, adapter_revision=adapter, prompt_hash=prompt_hash,
+        items=sum(frame.height for frame in sets),
     )  # fmt: skip
     write_table(row, RUNS, run)
     for part in parts:

@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from finer.errors import InputError
 from finer.firstwords import first_word
-from finer.mllm import families, prefix
+from finer.mllm import adapters, families, prefix
 from finer.mllm.dialogue import Dialogue
 from finer.mllm.prefix import Row, Suffixes
 
@@ -102,10 +102,12 @@ class TransformersEngine:
         prefix_reuse: bool = True,
         batch_tokens: int = 8192,
         revision: str | None = None,
+        adapter: str | Path | None = None,
     ) -> None:
         """Load a model.
 
         Args:
+            adapter: folder of an adapter to merge into the weights.
             batch_tokens: tokens in one forward pass, each row with its prefix.
 
         Raises:
@@ -114,6 +116,8 @@ class TransformersEngine:
         transformers_logging.disable_progress_bar()  # its bars for loading weights would fill the logs
         self.model: Any
         self.model, processor = families.load(model_path, DTYPES[dtype], device, attention, revision)
+        if adapter is not None:
+            self.model = adapters.merged(self.model, adapter)
         found = families.family_of(self.model).name
         if found != family:
             raise InputError(

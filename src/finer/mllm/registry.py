@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from finer.config import Evaluation
 from finer.errors import InputError
+from finer.mllm.adapters import adapter_revision
 
 if TYPE_CHECKING:
     from finer.mllm.engine import Engine
@@ -32,6 +33,7 @@ class Checkpoint(BaseModel):
     dtype: str = "float32"
     device: str = "cpu"
     attention: str = "sdpa"
+    adapter: str | None = None  # folder of an adapter, merged in when the model is loaded
 
     @classmethod
     def read(cls, name: str, load: str | Mapping[str, Any]) -> Checkpoint:
@@ -44,8 +46,12 @@ class Checkpoint(BaseModel):
         """What, beside the weights, decides the numbers; the place of the files does not."""
         return json.dumps({"dtype": self.dtype, "device": self.device, "attention": self.attention})
 
+    def adapter_revision(self) -> str | None:
+        """Return the revision of the adapter, None for a base model."""
+        return None if self.adapter is None else adapter_revision(self.adapter)
+
     def revision(self) -> str:
-        """Return 16 hex digits over the names and bytes of the checkpoint's files.
+        """Return 16 hex digits over the names and bytes of the checkpoint's files, those of an adapter not among them.
 
         Raises:
             InputError: the folder holds no checkpoint.
@@ -77,4 +83,5 @@ def engine(checkpoint: Checkpoint, settings: Evaluation) -> Engine:
     return TransformersEngine(
         checkpoint.path, checkpoint.family, dtype=checkpoint.dtype, device=checkpoint.device,
         attention=checkpoint.attention, prefix_reuse=settings.prefix_reuse, batch_tokens=settings.batch_tokens,
+        adapter=checkpoint.adapter,
     )  # fmt: skip

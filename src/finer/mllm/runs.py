@@ -36,9 +36,9 @@ def frame_digest(frame: pl.DataFrame) -> str:
     return hashlib.sha256(frame.write_ndjson().encode()).hexdigest()[:16]
 
 
-def versions() -> str:
-    """Return the versions of the packages that compute the numbers."""
-    return " ".join(f"{name}=={metadata.version(name)}" for name in NUMERIC_PACKAGES)
+def versions(*further: str) -> str:
+    """Return the versions of the packages that compute the numbers, and of ``further`` ones."""
+    return " ".join(f"{name}=={metadata.version(name)}" for name in (*NUMERIC_PACKAGES, *further))
 
 
 @cache
@@ -92,8 +92,8 @@ def run_row(
     """Return one row of RUNS about the job that ``watch`` timed."""
     row = {
         "run_id": run_id, "verb": verb, "model": model, "model_revision": model_revision, "variant": variant,
-        "adapter_revision": adapter_revision, "prompt_hash": prompt_hash, "config_hash": config_hash, "code_hash": code_hash, "lock_hash": lock_hash(),
-        "image_digest": os.environ.get(IMAGE_DIGEST, "none"), "hardware": hardware(), "started": watch.started,
-        "seconds": watch.seconds, "items": items,
+        "adapter_revision": adapter_revision, "prompt_hash": prompt_hash, "config_hash": config_hash,
+        "code_hash": code_hash, "lock_hash": lock_hash(), "image_digest": os.environ.get(IMAGE_DIGEST, "none"),
+        "hardware": hardware(), "started": watch.started, "seconds": watch.seconds, "items": items,
     }  # fmt: skip
     return table_from([row], RUNS)
