@@ -52,6 +52,7 @@ def test_wrong_configuration_names_the_key(changes: dict[str, object], expected:
 
 def test_an_overlay_removes_a_model_with_null() -> None:
     values = config()
+    values |= {"adapters": {}, "ablations": {}, "studies": {}}  # they name models
     values["models"] = {**values["models"], "qwen2.5-vl-micro": None}  # type: ignore[dict-item]
     assert "qwen2.5-vl-micro" not in parse(values).models
 

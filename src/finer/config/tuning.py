@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from finer.schemas import BASE
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 PhraseType = Literal["obj", "attr", "rel", "wh"]
-BASE = "base"  # the variant without an adapter
+
 AT = "@"  # "model@adapter" names a model with an adapter, in paths and in `studies`
 
 

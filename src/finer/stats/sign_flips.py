@@ -2,8 +2,8 @@
 
 If two variants are equally good, an image's difference is as likely to have one sign as the other. The p-value is
 the share of flips whose total is at least as far from zero as the one found: of all flips where at most
-``EXACT_IMAGES`` images differ, else of ``DRAWS`` drawn ones, with the flip found counted among them (Phipson and Smyth 2010,
-Statistical Applications in Genetics and Molecular Biology 9(1), 39), so that it is never zero.
+``EXACT_IMAGES`` images differ, else of ``DRAWS`` drawn ones, with the flip found counted among them, so that it is
+never zero (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9(1), 39).
 """
 
 from __future__ import annotations

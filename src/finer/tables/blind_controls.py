@@ -61,8 +61,8 @@ def blind_controls(
     """Return the table's rows (columns ``COLUMNS``): bounds, the text-only ranker by features, then the models.
 
     Values are percent, of ``gain_of_seeing`` points; tuned rows carry the difference of that gain to their base's.
-    Estimates pooled over all benchmarks come with the models' rows
-    if there are any; the laid-out table leaves them out.
+    Estimates pooled over all benchmarks come with the models' rows if there are any; the laid-out table leaves them
+    out.
     Raises InputError where a control or the ranker is missing, and where a gain is not the difference it is said
     to be or is not one over the same pairs.
     """

@@ -102,7 +102,7 @@ def note(rows: pl.DataFrame, shown: Shown, what: str = "Difference") -> str:
     marks = ", ".join(f"{text} q < {level:g}" for level, text in reversed(MARKS.items()))
     return (
         f"{what}: tuned minus base on the same questions, in percentage points, and its {shown.level} interval "
-        "(the same bootstrap over images, of the difference as a whole; Newcombe's where too few images differ). p: signs of "
-        f"whole images flipped, two-sided; q: p after Benjamini and Hochberg over the {tests.height} differences of "
-        f"this table by this way of answering. {marks}."
+        "(the same bootstrap over images, of the difference as a whole; Newcombe's where too few images differ). p: "
+        f"signs of whole images flipped, two-sided; q: p after Benjamini and Hochberg over the {tests.height} "
+        f"differences of this table by this way of answering. {marks}."
     )

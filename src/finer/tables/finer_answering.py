@@ -179,8 +179,9 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
     yield f"The CSV of this table holds these numbers and, not shown here, {listed(texts)}."
     if shown.tuned:
         yield (
-            "It also holds the differences of these accuracies of each tuned model to its base, with interval, p and "
-            "q (p after Benjamini and Hochberg over all differences of this table by one way of answering and one scorer)."
+            "It also holds the differences of these accuracies of each tuned model to its base, with interval, p "
+            "and q (p after Benjamini and Hochberg over all differences of this table by one way of answering and one "
+            "scorer)."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from finer.config.tuning import AT
+from finer.config.tuning import AT, subject
 from finer.errors import InputError
 from finer.schemas import BASE
 
@@ -37,12 +37,6 @@ class ModelName:
         return f"{plain} {self.variant}" if self.variant.startswith("+") else f"{plain} ({self.variant})"
 
 
-def subject_of(row: str) -> Subject:
-    """Return model and variant of a row's name, "model" or "model@adapter"."""
-    model, _, adapter = row.partition(AT)
-    return model, adapter or BASE
-
-
 @dataclass(frozen=True)
 class Shown:
     """The rows ("model" or "model@adapter") and benchmarks (name -> title, columns) in order, and how answers were got.
@@ -60,17 +54,17 @@ class Shown:
     @property
     def order(self) -> list[Subject]:
         """The rows in order."""
-        return [subject_of(row) for row in self.models]
+        return [subject(row) for row in self.models]
 
     @property
     def tuned(self) -> list[Subject]:
         """The rows of tuned models in order."""
-        return [subject for subject in self.order if subject[1] != BASE]
+        return [one for one in self.order if one[1] != BASE]
 
     @property
     def untuned(self) -> Shown:
         """The same with the models as they are, without their tuned variants."""
-        return replace(self, models={row: name for row, name in self.models.items() if subject_of(row)[1] == BASE})
+        return replace(self, models={row: name for row, name in self.models.items() if subject(row)[1] == BASE})
 
     def name(self, subject: Subject) -> ModelName:
         """Return how a row is shown."""
@@ -121,7 +115,7 @@ class Shown:
         wanted, found = self.order, estimates.select("model", "variant").unique().rows()
         for names, message in (
             (sorted(set(found) - set(wanted)), "estimates of a model that is not configured"),
-            ([subject for subject in wanted if subject not in found], "no estimates of a configured model"),
+            ([one for one in wanted if one not in found], "no estimates of a configured model"),
         ):
             if names:
                 raise InputError(
