@@ -19,7 +19,7 @@ from finer.tables.shown import Shown, Subject
 COLUMNS = list(TRAINING_LOG.columns)
 #: what is drawn -> the label of its axis
 _LINES = {"loss": "Loss", "accuracy": "Chosen above\nrejected (%)", "margin": "Margin of\nrewards"}
-_SPLITS = {"train": ("trained on", "#9a9a9a", "", 1.0), "held_out": ("held out", drawing.COLOURS[0], "o", 1.6)}
+_SPLITS = {"train": ("trained on", "#9a9a9a", ".", 1.0), "held_out": ("held out", drawing.COLOURS[0], "o", 1.6)}
 
 
 def write_training(logs: Sequence[str | Path], outputs: Sequence[str | Path], shown: Shown) -> None:
