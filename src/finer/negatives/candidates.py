@@ -58,6 +58,12 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     return [plural_of(name) for name in fitting] if plural else fitting
 
 
+def exchangeable(scene: Scene, text: str, head: str) -> bool:
+    """Whether a thing could itself be proposed in the place of those that may be proposed for it."""
+    category = _category(scene, text, head)
+    return category is not None and any(member.text == number_free(text) for member in category.members)
+
+
 def _fits_number(name: str, plural: bool) -> bool:
     """Whether a name can stand in a number: "sunglasses" only for several, "moss" only for one."""
     if takes_plural(name, plural=False):

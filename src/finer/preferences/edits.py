@@ -7,7 +7,7 @@ text alone cannot tell the true phrase from the edited one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -16,36 +16,37 @@ import polars as pl
 
 from finer.keys import generator, shuffled, stable_key
 from finer.negatives.candidates import Candidate, for_attribute, for_object, for_relation
-from finer.negatives.heard import Heard
-from finer.negatives.propose import Limits, scenes
+from finer.negatives.propose import nothing, scenes
 from finer.negatives.scene import Row, Scene
+from finer.preferences.draws import Frequencies, could_be_drawn
 from finer.preferences.phrases import clause
 from finer.preferences.validate import STAGE, bare, fault
-from finer.scenes.phrases import indefinite
+from finer.scenes.phrases import head, indefinite
 from finer.schemas import DROPS, EDITS
 from finer.store import drop, table_from
 
 EDITOR = "rules"
 _RULED_OUT_SHARE = 0.5  # of relations whose target could be another thing of the scene: how many take it
+_TWO_MEANINGS = frozenset({"glasses"})  # to drink from, or to see through: the lexicon knows the former only
 _CANDIDATES = {"object": for_object, "attribute": for_attribute, "relation": for_relation}
 
 
 @dataclass(frozen=True)
 class RuleEditor:
-    """The editor "rules"; ``limits`` as for the negatives of benchmarks."""
+    """The editor "rules". ``balanced``: only edits that the text alone does not tell (``finer.preferences.draws``)."""
 
-    limits: Limits = Limits()
+    balanced: bool = True
 
     def __call__(
         self, phrases: pl.DataFrame, elements: pl.DataFrame, captions: pl.DataFrame, source: str, seed: int
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return EDITS and DROPS, as ``finer.preferences.roles.Editor`` says."""
-        heard = Heard(elements)
+        frequencies = Frequencies(elements)
         known = {str(scene.rows[0]["image_id"]): scene for scene in scenes(elements, captions)}
         rows: list[dict[str, object]] = []
         drops: list[dict[str, str | None]] = []
         for phrase in phrases.iter_rows(named=True):
-            edit = self._edit(phrase, known[phrase["image_id"]], heard, seed)
+            edit = self._edit(phrase, known[phrase["image_id"]], frequencies, seed)
             if isinstance(edit, str):
                 item = f"{phrase['phrase_id']}:{phrase['phrase_type']}"
                 drops.append(drop(STAGE, source, item, edit, phrase["image_id"], phrase["text"]))
@@ -53,33 +54,51 @@ class RuleEditor:
                 rows.append(edit)
         return table_from(rows, EDITS), table_from(drops, DROPS)
 
-    def _edit(self, phrase: Mapping[str, Any], scene: Scene, heard: Heard, seed: int) -> dict[str, object] | str:
+    def _edit(
+        self, phrase: Mapping[str, Any], scene: Scene, frequencies: Frequencies, seed: int
+    ) -> dict[str, object] | str:
         """Return a row of EDITS, or why the slot that was drawn first has no replacement."""
-        first_reason = ""
-        key = (phrase["caption_id"], phrase["phrase_type"])
-        for slot in shuffled(range(len(phrase["slots"])), seed, *key, "slot"):
+        order = shuffled(range(len(phrase["slots"])), seed, phrase["caption_id"], phrase["phrase_type"], "slot")
+        reasons = []
+        for slot in order:
             element = scene.by_id[phrase["element_ids"][slot]]
-            rng = generator(seed, *key, "edit", element["element_id"])
-            reason = "no_category"
-            for candidate, text in self._replacements(phrase, slot, element, scene, heard, rng):
-                row = _row(phrase, slot, text, candidate.kind)
+            edit = self._edit_of(phrase, slot, element, scene, frequencies, seed)
+            if not isinstance(edit, str):
+                return edit
+            reasons.append(edit)
+        return reasons[0]
+
+    def _edit_of(
+        self, phrase: Mapping[str, Any], slot: int, element: Row, scene: Scene, frequencies: Frequencies, seed: int
+    ) -> dict[str, object] | str:
+        key = (phrase["caption_id"], phrase["phrase_type"], "edit", element["element_id"])
+        rng = generator(seed, *key)
+        reasons = []
+        for found in _CANDIDATES[str(element["kind"])](scene, element, rng):
+            offered, reason = self._offered(scene, element, found, frequencies, rng, seed, key)
+            for candidate in offered:
+                row = _row(phrase, slot, _worded(candidate, phrase, slot), candidate.kind)
                 broken = fault(row, phrase, scene)
                 if broken is None:
                     return row
                 reason = broken
-            first_reason = first_reason or reason
-        return first_reason
+            reasons.append(reason)
+        return reasons[0]
 
-    def _replacements(
-        self, phrase: Mapping[str, Any], slot: int, element: Row, scene: Scene, heard: Heard, rng: Random
-    ) -> Iterator[tuple[Candidate, str]]:
-        for found in _CANDIDATES[str(element["kind"])](scene, element, rng):
-            if not found or heard.share(scene, element, found[0].kind) > self.limits.predictable:
-                continue
-            if rng.random() >= _RULED_OUT_SHARE:
-                found = [replace(candidate, first=False) for candidate in found]
-            for candidate in heard.order(scene, element, found, self.limits.unheard, rng):
-                yield candidate, _worded(candidate, phrase, slot)
+    def _offered(
+        self, scene: Scene, element: Row, found: list[Candidate], frequencies: Frequencies, rng: Random, seed: int,
+        key: tuple[object, ...],
+    ) -> tuple[list[Candidate], str]:  # fmt: skip
+        """Return the candidates to try, best first, and the reason if there is none."""
+        if not found or head(str(element["text"])) in _TWO_MEANINGS:
+            return [], nothing(element)
+        if rng.random() >= _RULED_OUT_SHARE:
+            found = [replace(candidate, first=False) for candidate in found]
+        if not self.balanced:
+            return found, ""
+        if not could_be_drawn(scene, element, found[0].kind):
+            return [], "could_not_be_drawn"
+        return frequencies.drawn(scene, element, found, seed, *key), "true_value_drawn"
 
 
 def _worded(candidate: Candidate, phrase: Mapping[str, Any], slot: int) -> str:

@@ -140,14 +140,17 @@ def _attribute_fault(old: str, new: str, element: Row, scene: Scene) -> str | No
         noun = number_free(new.split()[-1])
         if noun == number_free(old.split()[-1]):
             return None if _excludes("color", old, new) or _excludes("size", old, new) else "synonym"
-        return "in_caption" if noun in scene.vocabulary else "synonym" if _means(number_free(old.split()[-1]), noun) else None
+        if noun in scene.vocabulary or (noun in scene.unsaid and not scene.closed):
+            return "in_caption"
+        return "synonym" if _means(number_free(old.split()[-1]), noun) else None
     if _said_of(fresh, owner, name, scene):
         return "in_caption"
     known = families(name)
     if known is None:
         return None
     family = known.of(" ".join(content_words(old)))
-    close = family | {near for first in family for near in known.near(first)}
+    # Of a drawing's flat colors, neighbours ("red", "pink") exclude each other; of photographs they may be the same.
+    close = family if scene.closed else family | {near for first in family for near in known.near(first)}
     graded = any({*content_words(old)} & group and {*fresh} & group for group in known.graded)
     return "synonym" if graded or close & known.of(" ".join(fresh)) else None
 
