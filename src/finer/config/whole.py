@@ -95,12 +95,12 @@ class Config(Section):
                 raise ValueError(
                     f"ablations.{name}.benchmark '{ablation.benchmark}' is not a benchmark with role: test"
                 )
-            for adapter, labels in ablation.rows.items():
-                if f"{ablation.model}{AT}{adapter}" not in self.tuned():
-                    raise ValueError(f"ablations.{name}: no adapter '{adapter}' is trained for {ablation.model}")
+            for row, labels in ablation.rows.items():
+                if f"{ablation.model}{AT}{row}" not in self.tuned():
+                    raise ValueError(f"ablations.{name}: no adapter '{row}' is trained for {ablation.model}")
                 if len(labels) != len(ablation.columns):
                     raise ValueError(
-                        f"ablations.{name}.rows.{adapter} has {len(labels)} labels for {len(ablation.columns)} columns"
+                        f"ablations.{name}.rows.{row} has {len(labels)} labels for {len(ablation.columns)} columns"
                     )
 
     @property

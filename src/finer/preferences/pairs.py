@@ -38,9 +38,7 @@ def preference_pairs(
         seed: the config's seed.
     """
     by_id = {row["phrase_id"]: row for row in phrases.iter_rows(named=True)}
-    classes = {
-        caption_id: image_class(text) for caption_id, text in captions.select("caption_id", "text").iter_rows()
-    }
+    classes = {caption_id: image_class(text) for caption_id, text in captions.select("caption_id", "text").iter_rows()}
     paths = dict(images.select("image_id", pl.coalesce("path", "file_name")).iter_rows())
     rows = []
     for edit in edits.iter_rows(named=True):

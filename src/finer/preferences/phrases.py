@@ -26,7 +26,7 @@ PHRASER = "rules"
 MOST = 5  # slots of a phrase
 _SLOT = "\x00"  # stands for a slot while a frame is worded; no text that was parsed contains it
 _NUMBERS = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
-_NO_ADJECTIVE = frozenset("of and or the a an with more other others in on".split())
+_NO_ADJECTIVE = frozenset(["of", "and", "or", "the", "a", "an", "with", "more", "other", "others", "in", "on"])
 
 
 @dataclass(frozen=True)

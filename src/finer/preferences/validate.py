@@ -34,7 +34,9 @@ _NEGATIONS = re.compile(
 _WORD = re.compile(r"[a-z][a-z'-]*")
 _BREAK = re.compile(r"[.!?;\n]|\bwhile\b")
 # Where another thing's words begin: a determiner, unless it follows what still speaks of the thing before it.
-_NEXT_THING = re.compile(r"(?<!with )(?<!is )(?<!are )(?<!has )(?<!have )(?<!in )\b(?:the|an?|its|their|his|her|another)\b")
+_NEXT_THING = re.compile(
+    r"(?<!with )(?<!is )(?<!are )(?<!has )(?<!have )(?<!in )\b(?:the|an?|its|their|his|her|another)\b"
+)
 _LEADING = re.compile(r"^(?:an?|the|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) ")
 
 
@@ -161,7 +163,7 @@ def _excludes(name: str, old: str, new: str) -> bool:
 
 
 def _said_of(fresh: frozenset[str], owner: Row, name: str, scene: Scene) -> bool:
-    """Tell whether the caption says it of the thing, or of another of its kind: by the scene graph or beside its noun."""
+    """Tell whether the caption says it of the thing or of another of its kind, by the graph or beside the noun."""
     kind = str(owner["category"])
     same = {str(row["element_id"]) for row in scene.kind("object") if row["category"] == kind}
     stated = [
