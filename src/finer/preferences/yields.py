@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
-from finer.schemas import PHRASE_TYPES
+from finer.schemas import CAPTIONS, DROPS, EDITS, IMAGES, PHRASE_TYPES, PHRASES, PREFERENCES, Table
+from finer.store import read_table, read_tables
 
 _SCHEMA = {"source": pl.String(), "section": pl.String(), "name": pl.String(), "count": pl.Int64()}
 _TYPE = pl.col("item").str.extract(r":(obj|attr|rel|wh)$")
@@ -23,6 +25,21 @@ class Stages:
     edits: pl.DataFrame
     preferences: pl.DataFrame
     drops: pl.DataFrame
+
+
+def read_stages(folder: str | Path) -> Stages:
+    """Read what the rules wrote into the folder of a source."""
+    place = Path(folder)
+
+    def table(name: str, table: Table) -> pl.DataFrame:
+        file = place / f"{name}.parquet"
+        return read_table(file, table) if file.is_file() else table.empty()
+
+    return Stages(
+        place.name, table("images", IMAGES), table("captions", CAPTIONS), table("phrases", PHRASES),
+        table("edits", EDITS), table("preferences", PREFERENCES),
+        read_tables(sorted((place / "drops").glob("*.parquet")), DROPS),
+    )  # fmt: skip
 
 
 def tuning_yields(sources: list[Stages]) -> pl.DataFrame:
