@@ -313,10 +313,8 @@ rule export_sharegpt:
         "../../envs/finer.yaml"
     params:
         code=code("export-sharegpt"),
-        root=OUT,
     shell:
-        "python -m finer export-sharegpt --preferences {input.preferences} --root {params.root} --out {output}"
-        " 2> >(tee {log} >&2)"
+        "python -m finer export-sharegpt --preferences {input.preferences} --out {output} 2> >(tee {log} >&2)"
 
 
 rule table_leaks:

@@ -139,14 +139,16 @@ def mix(a: Arguments) -> None:
     write_table(drawn, PREFERENCES, a.out)
 
 
-@verb("preferences", "root", "out")
+@verb("preferences", "out")
 def export_sharegpt(a: Arguments) -> None:
-    """Write a mixture in ShareGPT's form with ranking."""
+    """Write a mixture in ShareGPT's form with ranking; image paths start at the results' folder, three levels up."""
+    from pathlib import Path
+
     from finer.preferences import sharegpt
     from finer.schemas import PREFERENCES
     from finer.store import read_table
 
-    sharegpt.export_sharegpt(read_table(a.preferences, PREFERENCES), a.out, a.root)
+    sharegpt.export_sharegpt(read_table(a.preferences, PREFERENCES), a.out, Path(a.out).parents[2])
 
 
 @verb("names*", "out")
