@@ -21,7 +21,7 @@ from finer.negatives.scene import Row, Scene
 from finer.preferences.draws import Frequencies, could_be_drawn
 from finer.preferences.phrases import clause
 from finer.preferences.validate import STAGE, bare, fault
-from finer.scenes.phrases import head, indefinite
+from finer.scenes.phrases import head, indefinite, number_free
 from finer.schemas import DROPS, EDITS
 from finer.store import drop, table_from
 
@@ -90,7 +90,7 @@ class RuleEditor:
         key: tuple[object, ...],
     ) -> tuple[list[Candidate], str]:  # fmt: skip
         """Return the candidates to try, best first, and the reason if there is none."""
-        if not found or head(str(element["text"])) in _TWO_MEANINGS:
+        if not found or not _takes_edits(element):
             return [], nothing(element)
         if rng.random() >= _RULED_OUT_SHARE:
             found = [replace(candidate, first=False) for candidate in found]
@@ -99,6 +99,15 @@ class RuleEditor:
         if not could_be_drawn(scene, element, found[0].kind):
             return [], "could_not_be_drawn"
         return frequencies.drawn(scene, element, found, seed, *key), "true_value_drawn"
+
+
+def _takes_edits(element: Row) -> bool:
+    """Tell whether the lexicon's names fit in the element's place."""
+    noun = head(str(element["text"]))
+    if element["category"] == "part" and element["kind"] == "attribute":
+        singular = number_free(noun) == noun
+        return not (singular and indefinite(noun) == noun)  # "with curly hair": "with curly beard" lacks an article
+    return noun not in _TWO_MEANINGS
 
 
 def _worded(candidate: Candidate, phrase: Mapping[str, Any], slot: int) -> str:

@@ -80,12 +80,15 @@ def uniform(keys: pl.Series, seed: int, use: str) -> NDArray[np.float64]:
 
 
 def _numbers(keys: pl.Series) -> NDArray[np.uint64]:
-    if keys.len() and keys.str.contains("^[0-9a-f]{16}$").all():
-        digits: Any = np.frombuffer("".join(keys.to_list()).encode("ascii"), dtype=np.uint8).reshape(-1, 16)
-        values = np.where(digits >= ord("a"), digits - (ord("a") - 10), digits - ord("0")).astype(np.uint64)
-        shifts = np.arange(60, -1, -4, dtype=np.uint64)
-        return np.asarray((values << shifts).sum(axis=1, dtype=np.uint64), dtype=np.uint64)
-    return np.array([int(stable_key(key), 16) for key in keys], dtype=np.uint64)
+    """Return a number for each key, whatever the other keys are."""
+    plain = keys.str.contains("^[0-9a-f]{16}$").to_numpy()
+    found = np.empty(keys.len(), dtype=np.uint64)
+    digits: Any = np.frombuffer("".join(keys.filter(pl.Series(plain)).to_list()).encode("ascii"), dtype=np.uint8)
+    digits = digits.reshape(-1, 16)
+    values = np.where(digits >= ord("a"), digits - (ord("a") - 10), digits - ord("0")).astype(np.uint64)
+    found[plain] = (values << np.arange(60, -1, -4, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
+    found[~plain] = [int(stable_key(key), 16) for key in keys.filter(pl.Series(~plain))]
+    return found
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

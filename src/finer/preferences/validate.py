@@ -26,7 +26,7 @@ from finer.store import drop, table_from
 STAGE = "edits"
 REASONS = (
     "items_differ_in_number", "no_item_changed", "other_item_changed", "several_items_changed", "several_in_one_item",
-    "negated", "in_caption", "synonym",
+    "negated", "in_caption", "synonym", "unknown_value",
 )  # fmt: skip
 _NEGATIONS = re.compile(
     r"\b(?:not?|none|never|without|nothing|nobody|neither|nor|lacks?|lacking|absent|absence|missing|minus|non)\b|n['’]t\b"
@@ -148,8 +148,11 @@ def _attribute_fault(old: str, new: str, element: Row, scene: Scene) -> str | No
     if _said_of(fresh, owner, name, scene):
         return "in_caption"
     known = families(name)
-    if known is None:
+    if known is None or (scene.closed and not known.of(" ".join(fresh))):
         return None
+    grades = [group | {*listed} for group, listed in known.graded.items()]
+    if not known.of(" ".join(fresh)) and not any(fresh & grade for grade in grades):
+        return "unknown_value"  # "dark" may be what "black" is
     family = known.of(" ".join(content_words(old)))
     # Of a drawing's flat colors, neighbours ("red", "pink") exclude each other; of photographs they may be the same.
     close = family if scene.closed else family | {near for first in family for near in known.near(first)}
