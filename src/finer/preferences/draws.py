@@ -40,25 +40,26 @@ class Frequencies:
         self._counts.setdefault(_slot(kind, row, target), Counter())[text] += 1
 
     def drawn(
-        self, scene: Scene, row: Row, candidates: Sequence[Candidate], seed: int, *key: object
+        self, scene: Scene, row: Row, candidates: Sequence[Candidate], seed: int, *key: object, balanced: bool
     ) -> list[Candidate]:
-        """Return the candidates that are true elsewhere and come before the true value, in the order drawn.
+        """Return candidates in the order drawn: balanced, those that are true elsewhere and come before the true value.
 
         Each draws by its own key, so that a candidate more disturbs no other. Candidates marked ``first`` are exempt:
-        they are things of the scene, true of it in another place.
+        they are things of the scene, true of it in another place. Not balanced, all are returned, those that are
+        true nowhere last.
         """
         kind = candidates[0].kind
         target = scene.by_id.get(str(row["target_id"]))
         counts = self._counts[_slot(kind, row, target)]
         truth = str(target["text"]) if target is not None and kind == "relation_object" else str(row["text"])
-        limit = _time(counts[truth], seed, *key, "true")
+        limit = _time(counts[truth], seed, *key, "true") if balanced else None
         order = []
         for candidate in candidates:
             value = str(candidate.target) if kind == "relation_object" else candidate.text
             time = _time(counts[value], seed, *key, value)
-            if candidate.first or time < limit:
-                order.append((not candidate.first, time, value, candidate))
-        return [candidate for *_, candidate in sorted(order, key=lambda entry: entry[:3])]
+            if limit is None or candidate.first or time < limit:
+                order.append((not candidate.first, time, candidate))
+        return [candidate for *_, candidate in sorted(order, key=lambda entry: entry[:2])]
 
 
 def _time(weight: int, seed: int, *key: object) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from random import Random
 from typing import Any
 
 import polars as pl
@@ -33,7 +32,11 @@ _CANDIDATES = {"object": for_object, "attribute": for_attribute, "relation": for
 
 @dataclass(frozen=True)
 class RuleEditor:
-    """The editor "rules". ``balanced``: only edits that the text alone does not tell (``finer.preferences.draws``)."""
+    """The editor "rules".
+
+    ``balanced``: only edits that the text alone does not tell (``finer.preferences.draws``); else these where there
+    are any, and other plausible ones where not.
+    """
 
     balanced: bool = True
 
@@ -46,7 +49,10 @@ class RuleEditor:
         rows: list[dict[str, object]] = []
         drops: list[dict[str, str | None]] = []
         for phrase in phrases.iter_rows(named=True):
-            edit = self._edit(phrase, known[phrase["image_id"]], frequencies, seed)
+            scene = known[phrase["image_id"]]
+            edit = _edit(phrase, scene, frequencies, seed, balanced=True)
+            if isinstance(edit, str) and not self.balanced:
+                edit = _edit(phrase, scene, frequencies, seed, balanced=False)
             if isinstance(edit, str):
                 item = f"{phrase['phrase_id']}:{phrase['phrase_type']}"
                 drops.append(drop(STAGE, source, item, edit, phrase["image_id"], phrase["text"]))
@@ -54,51 +60,44 @@ class RuleEditor:
                 rows.append(edit)
         return table_from(rows, EDITS), table_from(drops, DROPS)
 
-    def _edit(
-        self, phrase: Mapping[str, Any], scene: Scene, frequencies: Frequencies, seed: int
-    ) -> dict[str, object] | str:
-        """Return a row of EDITS, or why the slot that was drawn first has no replacement."""
-        order = shuffled(range(len(phrase["slots"])), seed, phrase["caption_id"], phrase["phrase_type"], "slot")
-        reasons = []
-        for slot in order:
-            element = scene.by_id[phrase["element_ids"][slot]]
-            edit = self._edit_of(phrase, slot, element, scene, frequencies, seed)
-            if not isinstance(edit, str):
-                return edit
-            reasons.append(edit)
-        return reasons[0]
 
-    def _edit_of(
-        self, phrase: Mapping[str, Any], slot: int, element: Row, scene: Scene, frequencies: Frequencies, seed: int
-    ) -> dict[str, object] | str:
-        key = (phrase["caption_id"], phrase["phrase_type"], "edit", element["element_id"])
-        rng = generator(seed, *key)
-        reasons = []
-        for found in _CANDIDATES[str(element["kind"])](scene, element, rng):
-            offered, reason = self._offered(scene, element, found, frequencies, rng, seed, key)
-            for candidate in offered:
+def _edit(
+    phrase: Mapping[str, Any], scene: Scene, frequencies: Frequencies, seed: int, balanced: bool
+) -> dict[str, object] | str:
+    """Return a row of EDITS, or why the slot that was drawn first has no replacement."""
+    reasons = []
+    for slot in shuffled(range(len(phrase["slots"])), seed, phrase["caption_id"], phrase["phrase_type"], "slot"):
+        element = scene.by_id[phrase["element_ids"][slot]]
+        edit = _edit_of(phrase, slot, element, scene, frequencies, seed, balanced)
+        if not isinstance(edit, str):
+            return edit
+        reasons.append(edit)
+    return reasons[0]
+
+
+def _edit_of(
+    phrase: Mapping[str, Any], slot: int, element: Row, scene: Scene, frequencies: Frequencies, seed: int,
+    balanced: bool,
+) -> dict[str, object] | str:  # fmt: skip
+    key = (phrase["caption_id"], phrase["phrase_type"], "edit", element["element_id"])
+    rng = generator(seed, *key)
+    reasons = []
+    for found in _CANDIDATES[str(element["kind"])](scene, element, rng):
+        if rng.random() >= _RULED_OUT_SHARE:
+            found = [replace(candidate, first=False) for candidate in found]
+        if not found or not _takes_edits(element):
+            reasons.append(nothing(element))
+        elif balanced and not could_be_drawn(scene, element, found[0].kind):
+            reasons.append("could_not_be_drawn")
+        else:
+            reasons.append("true_value_drawn")
+            for candidate in frequencies.drawn(scene, element, found, seed, *key, balanced=balanced):
                 row = _row(phrase, slot, _worded(candidate, phrase, slot), candidate.kind)
                 broken = fault(row, phrase, scene)
                 if broken is None:
                     return row
-                reason = broken
-            reasons.append(reason)
-        return reasons[0]
-
-    def _offered(
-        self, scene: Scene, element: Row, found: list[Candidate], frequencies: Frequencies, rng: Random, seed: int,
-        key: tuple[object, ...],
-    ) -> tuple[list[Candidate], str]:  # fmt: skip
-        """Return the candidates to try, best first, and the reason if there is none."""
-        if not found or not _takes_edits(element):
-            return [], nothing(element)
-        if rng.random() >= _RULED_OUT_SHARE:
-            found = [replace(candidate, first=False) for candidate in found]
-        if not self.balanced:
-            return found, ""
-        if not could_be_drawn(scene, element, found[0].kind):
-            return [], "could_not_be_drawn"
-        return frequencies.drawn(scene, element, found, seed, *key), "true_value_drawn"
+                reasons[-1] = broken
+    return reasons[0]
 
 
 def _takes_edits(element: Row) -> bool:
