@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from caption_graphs import OWN_CAPTIONS, caption_table, read_captions
+from finer.negatives.candidates import Candidate
 from finer.negatives.propose import scenes
 from finer.preferences.draws import Frequencies
 from finer.preferences.edits import RuleEditor
@@ -123,9 +124,16 @@ def test_a_caption_more_leaves_nearly_all_edits_alone(world: Made) -> None:
     assert len(lost) <= 0.03 * fewer.edits.height
 
 
-def test_edits_do_not_depend_on_other_captions_where_frequencies_do_not(own: Made) -> None:
-    fewer = of_texts(read_captions(OWN_CAPTIONS)[:10])
-    assert set(fewer.edits["edit_id"]) <= set(own.edits["edit_id"])
+def test_a_candidate_more_moves_no_other(world: Made) -> None:
+    frequencies = Frequencies(world.elements)
+    scene = next(scenes(world.elements, world.captions))
+    row = scene.kind("object")[0]
+    candidates = [Candidate("object", name) for name in ("ball", "ring", "cone", "kite", "moon", "tree", "lantern")]
+    for balanced in (True, False):
+        every = frequencies.drawn(scene, row, candidates, 1, "key", balanced=balanced)
+        some = frequencies.drawn(scene, row, candidates[1:], 1, "key", balanced=balanced)
+        assert [each for each in every if each.text != "ball"] == some
+    assert every[-1].text == "lantern" and len(every) == len(candidates)  # true nowhere: last, if at all
 
 
 def test_two_runs_give_the_same_edits(world: Made) -> None:
