@@ -195,6 +195,18 @@ class Config(Section):
         kept = self.negatives.model_dump(include={"unheard", "predictable"})
         return _compact({"seed": self.seed, "negatives": kept})
 
+    def preferring(self, *keys: str) -> str:
+        """Return the seed and some keys of ``preferences``, as JSON."""
+        return _compact({"seed": self.seed, "preferences": self.preferences.model_dump(include=set(keys))})
+
+    def learnt_from(self, role: Literal["train", "dev"]) -> list[str]:
+        """Return the sources of captions and preference pairs with a role."""
+        return [name for name, source in self.preferences.sources.items() if source.role == role]
+
+    def source_readers(self, *formats: str) -> str:
+        """Return a wildcard pattern of the sources in these formats."""
+        return _pattern(name for name, source in self.preferences.sources.items() if source.reader in formats)
+
     def verifying(self) -> str:
         """Return the settings that checks of negatives depend on, as JSON."""
         kept = {"verification", "verifier", "entropy_threshold"}
@@ -292,6 +304,10 @@ class Config(Section):
                     "read": _compact({"on_bad_item": self.on_bad_item, "split": source.split}),
                 }
                 for name, source in self.preferences.sources.items()
+            },
+            "mixtures": {
+                name: {"draw": _compact({"seed": self.seed, "mixture": mixture.model_dump(mode="json")})}
+                for name, mixture in self.mixtures.items()
             },
         }
 
