@@ -51,7 +51,7 @@ def write_entity_count(estimates: Sequence[str | Path], outputs: Sequence[str | 
 def write_study(estimates: Sequence[str | Path], outputs: Sequence[str | Path], shown: Shown, title: str) -> None:
     """Write each output by its suffix (.svg, .png, .csv): what a study's models get right, setting by setting."""
     rows = shown.only(overall(study_rows(read_tables(estimates, ESTIMATES), shown))).filter(
-        pl.col("setting").is_in(list(SETTING_TITLES))
+        pl.col("setting").is_in(list(SETTING_TITLES)), pl.col("answering") == shown.answering
     )
     with drawing.styled():
         drawing.write_figure(study_figure(rows, shown, title), rows, outputs)
