@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 TEXT, INT, REAL, FLAG = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
+NAMED = pl.List(pl.Struct({"name": pl.String(), "value": pl.String()}))
+PARTS = pl.List(pl.Struct({"name": pl.String(), "value": pl.Float64()}))
 TEXTS, INTS, REALS = pl.List(pl.String()), pl.List(pl.Int64()), pl.List(pl.Float64())
 
 
@@ -34,7 +36,7 @@ POLARITIES = ("positive", "negative")
 ELEMENT_KINDS = ("object", "attribute", "relation")
 NEGATIVE_KINDS = ("object", "attribute", "predicate", "relation_object")
 CHECKS = ("passed", "sure_failure", "unsure_failure", "skipped")
-ANSWERING = ("letter", "text", "likelihood", "yes_no")
+ANSWERING = ("letter", "text", "likelihood", "yes_no", "free")
 CONTROLS = ("none", "wrong_image", "text_only")
 PHRASE_TYPES = ("obj", "attr", "rel", "wh")
 IMAGE_CLASSES = ("natural_image", "chart_graph", "screenshot_ui", "document_text")
@@ -226,7 +228,7 @@ ITEMS = Table(
         "image_paths": TEXTS,  # what is shown: the image, for a control another one or none
         "image_id": TEXT,  # cluster of the error
         "prompt": TEXT,  # what the user says after the image(s)
-        "answering": TEXT,  # letter (options A..), text, likelihood, yes_no
+        "answering": TEXT,  # letter (options A..), text, likelihood, yes_no, free (some words)
         "options": TEXTS,  # the texts behind the letters; ["yes", "no"] for yes_no
         "answer_index": INT,  # the right option, 0-based
         "group_id": TEXT,  # the pair
@@ -234,9 +236,15 @@ ITEMS = Table(
         "polarity": TEXT,
         "entity_count": INT,
         "control": TEXT,
+        "references": TEXTS,  # free: answers that count as right, in the suite's own order and number
+        "groups": NAMED,  # further keys that a metric groups by: figure, question, circular group, …
+        "labels": NAMED,  # what else the official file says and a metric needs: category, association words as JSON, …
+        "max_new_tokens": INT,  # null: as configured
     },
     key=("item_id", "answering", "control"),
-    nullable=frozenset({"entity_count", "polarity"}),
+    nullable=frozenset(
+        {"entity_count", "polarity", "answer_index", "references", "groups", "labels", "max_new_tokens"}
+    ),
     choices={"answering": ANSWERING, "control": CONTROLS},
 )
 RESPONSES = Table(
@@ -270,9 +278,11 @@ VERDICTS = Table(
         "prediction": INT,  # option index; null where unparsed
         "score": REAL,
         "unparsed": FLAG,
+        "read": TEXT,  # free: what was read from the response, as it was compared
+        "parts": PARTS,  # what a ratio needs of this response beside its score: errors, kept, covered, …
     },
     key=("item_id", "model", "variant", "answering", "control", "scorer"),
-    nullable=frozenset({"prediction"}),
+    nullable=frozenset({"prediction", "read", "parts"}),
 )
 ESTIMATES = Table(
     "estimates",
@@ -320,6 +330,45 @@ COMPARISONS = Table(
     key=("model", "variant", "against", "benchmark", "setting", "answering", "scorer", "control", "statistic"),
     nullable=frozenset({"value", "ci_low", "ci_high", "p_value"}),
     choices={"control": CONTROLS},
+)
+SUITE_ESTIMATES = Table(
+    "suite_estimates",
+    {
+        "suite": TEXT,
+        "model": TEXT,
+        "variant": TEXT,
+        "scorer": TEXT,
+        "split": TEXT,  # all, or a part of the suite as its official metric names it
+        "statistic": TEXT,  # accuracy, f1, pair_accuracy, chair, …
+        "value": REAL,  # null where it is not defined: 0 / 0
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "n": INT,  # items, pairs or groups that it is a share of
+        "n_clusters": INT,  # what is resampled together: images, or groups of questions
+        "unparsed": REAL,  # percent of the responses of the split
+    },
+    key=("suite", "model", "variant", "scorer", "split", "statistic"),
+    nullable=frozenset({"value", "ci_low", "ci_high"}),
+)
+SUITE_COMPARISONS = Table(
+    "suite_comparisons",
+    {
+        "suite": TEXT,
+        "model": TEXT,
+        "variant": TEXT,
+        "against": TEXT,
+        "scorer": TEXT,
+        "split": TEXT,
+        "statistic": TEXT,
+        "value": REAL,  # variant minus against
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "p_value": REAL,  # two-sided, the two variants' answers swapped cluster by cluster; not corrected
+        "n": INT,
+        "n_clusters": INT,
+    },
+    key=("suite", "model", "variant", "against", "scorer", "split", "statistic"),
+    nullable=frozenset({"value", "ci_low", "ci_high", "p_value"}),
 )
 TEXT_RANKER = Table(
     "text_ranker",
@@ -380,6 +429,7 @@ TABLES = {
     for table in (
         IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
         PREFERENCES, TRAINING_LOG,
-        ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, TEXT_RANKER, TRUTHS, AUDIT, RUNS,
+        ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, SUITE_ESTIMATES, SUITE_COMPARISONS,
+        TEXT_RANKER, TRUTHS, AUDIT, RUNS,
     )
 }  # fmt: skip

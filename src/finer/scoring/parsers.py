@@ -51,6 +51,23 @@ def first_substring_yes_no(text: pl.Expr) -> pl.Expr:
     return _position(text.str.extract(_FIRST_SUBSTRING, 1).str.to_lowercase(), YES_NO)
 
 
+def pope_official_yes_no(text: pl.Expr) -> pl.Expr:
+    """Read as POPE's own script: "no" if a token before the first full stop is "No", "no" or "not", else "yes".
+
+    An empty response, "NO" and "no\\n" are therefore "yes"; nothing is unparsed.
+    """
+    tokens = text.str.split(".").list.first().str.replace_all(",", "").str.split(" ")
+    denied = tokens.list.eval(pl.element().is_in(["No", "no", "not"])).list.any()
+    return pl.when(denied).then(1).otherwise(0).cast(pl.Int64)
+
+
+def one_word_yes_no(text: pl.Expr) -> pl.Expr:
+    """Read "yes" or "no" if exactly one of the two words occurs (punctuation and case ignored), else unparsed."""
+    words = text.str.to_lowercase().str.replace_all(r"[^\w\s]", " ").str.split(" ")
+    yes, no = (words.list.contains(word) for word in YES_NO)
+    return pl.when(yes & ~no).then(0).when(no & ~yes).then(1).cast(pl.Int64)
+
+
 def likeliest(logprobs: pl.Expr) -> pl.Expr:
     """Read the option with the highest log-probability; a tie is unparsed, never decided by position."""
     tied = (logprobs.list.eval(pl.element() == pl.element().max()).list.sum()) > 1

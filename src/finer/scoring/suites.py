@@ -1,0 +1,71 @@
+"""Items and responses of an evaluation suite -> verdicts: each response read and scored by each of its scorers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from finer.errors import InputError
+from finer.schemas import ITEMS, RESPONSES, VERDICTS
+from finer.scoring import parsers
+from finer.scoring.verdicts import check_complete
+from finer.store import check_table, read_tables, write_table
+from finer.suites.suite import Suite, load_suite
+
+_QUESTION = ["item_id", "answering", "control"]
+_OPTIONAL = ("prediction", "read", "parts")
+#: rows of items joined with responses -> the same with score, unparsed and, where they apply, prediction, read, parts
+Score = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def by_option(parse: Callable[[pl.Expr], pl.Expr]) -> Score:
+    """Return the scorer of a parser that reads the position of an option from the text."""
+
+    def score(joined: pl.DataFrame) -> pl.DataFrame:
+        read = parse(pl.col("text"))
+        known = pl.when(read < pl.col("options").list.len()).then(read)
+        return joined.with_columns(prediction=known).with_columns(
+            score=(pl.col("prediction") == pl.col("answer_index")).fill_null(False).cast(pl.Float64),
+            unparsed=pl.col("prediction").is_null(),
+        )
+
+    return score
+
+
+SCORES: Mapping[str, Score] = {
+    "strict_letter": by_option(parsers.strict_letter),
+    "strict_yes_no": by_option(parsers.strict_yes_no),
+    "first_substring_yes_no": by_option(parsers.first_substring_yes_no),
+    "pope_official": by_option(parsers.pope_official_yes_no),
+    "one_word_yes_no": by_option(parsers.one_word_yes_no),
+}
+
+
+def score_suite(suite: str, items: Sequence[str | Path], responses: Sequence[str | Path], output: str | Path) -> None:
+    """Read the items and the responses of a suite and write their verdicts."""
+    tables = read_tables(items, ITEMS), read_tables(responses, RESPONSES)
+    write_table(suite_verdicts(load_suite(suite), *tables), VERDICTS, output)
+
+
+def suite_verdicts(suite: Suite, items: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """Return VERDICTS: responses x scorers of the suite; nothing is dropped, what cannot be read is unparsed.
+
+    Raises:
+        InputError: responses that are missing, doubled or of other items, or an unknown scorer.
+    """
+    check_complete(items, responses)
+    joined = responses.join(items, on=_QUESTION, how="inner")
+    judged = []
+    for answering, scorers in suite.scorers.items():
+        rows = joined.filter(pl.col("answering") == answering)
+        for scorer, name in scorers.items():
+            if name not in SCORES:
+                raise InputError("unknown scorer", field=f"{suite.name}.scorers", found=name,
+                                 expected=" | ".join(SCORES), cure="name a function of finer.scoring")  # fmt: skip
+            found = SCORES[name](rows).with_columns(scorer=pl.lit(scorer))
+            empty = [pl.lit(None, VERDICTS.columns[c]).alias(c) for c in _OPTIONAL if c not in found.columns]
+            judged.append(found.with_columns(empty).select(list(VERDICTS.columns)))
+    result = pl.concat(judged).sort(VERDICTS.key) if judged else VERDICTS.empty()
+    return check_table(result, VERDICTS)
