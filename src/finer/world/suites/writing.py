@@ -1,4 +1,4 @@
-"""Writing a suite's micro data: its scenes come from the pool ``suites``, its folder appears whole, its hashes are kept."""
+"""Writing a suite's micro data: scenes of the pool ``suites``, a folder that appears whole, hashes that are kept."""
 
 from __future__ import annotations
 
