@@ -36,7 +36,9 @@ def write(seed: int, count: int, folder: Path) -> Sequence[Scene]:
         there = rng.sample(sorted(scene.counts), ASKED)
         for split in SPLITS:
             absent = _absent(scene, scenes, seen, split, rng)
-            for kind, label in (pair for two in zip(there, absent, strict=True) for pair in zip(two, ("yes", "no"))):
+            for kind, label in (
+                pair for two in zip(there, absent, strict=True) for pair in zip(two, ("yes", "no"), strict=True)
+            ):
                 question = f"Is there {with_article(kind)} in the image?"
                 record = {"question_id": len(lines[split]) + 1, "image": image, "text": question, "label": label}
                 lines[split].append(json.dumps(record))
