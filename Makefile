@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE ?= 1
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
 
-# The same, and the studies of training: the share of negatives.
+# The same, and the studies of training: the share of negatives, and seeds of a base and of an adapter.
 reproduce-full: .venv/ready
 	$(BIN)/snakemake --cores $(CORES) -- all studies
 

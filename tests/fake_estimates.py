@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from finer.keys import generator
-from finer.schemas import ESTIMATES, POOLED, SETTINGS, TEXT_RANKER
+from finer.schemas import COMPARISONS, ESTIMATES, POOLED, SETTINGS, TEXT_RANKER, TRAINING_LOG
 from finer.store import table_from
 
 PAIRS = {"multi_obj": 200, "multi_attr": 180, "multi_rel": 160, "wh": 120}
@@ -117,3 +117,36 @@ def fake_ranker(benchmarks: tuple[str, ...] = BENCHMARKS) -> pl.DataFrame:
                 where = {"benchmark": name, "setting": setting, "features": features}
                 rows.append({**where, **found, "n": PAIRS[setting], "n_images": 40})
     return table_from(rows, TEXT_RANKER)
+
+
+def fake_comparisons(estimates: pl.DataFrame) -> pl.DataFrame:
+    """The differences of these estimates between tuned models and their bases, with invented bounds and p."""
+    compared = ("paired_accuracy", "positive_accuracy", "negative_accuracy", "yes_share", "no_share", "gain_of_seeing")
+    key = [name for name in COMPARISONS.key if name not in ("variant", "against")]
+    own = estimates.filter(pl.col("statistic").is_in(compared), pl.col("entity_count").is_null())
+    seen = (pl.col("control") == "none") | (pl.col("statistic") == "gain_of_seeing")
+    base = own.filter(seen, variant="base").select(*key, base="value")
+    rows = []
+    for one in own.filter(seen, pl.col("variant") != "base").join(base, on=key).iter_rows(named=True):
+        value = one["value"] - one["base"]
+        place = {name: one[name] for name in (*key, "variant", "n", "n_images")}
+        p = round(10 ** -(abs(value) / 12), 5)
+        rows.append({**place, "against": "base", "value": value, "ci_low": value - HALF, "ci_high": value + HALF,
+                     "p_value": p, "interval": "bootstrap"})  # fmt: skip
+    return table_from(rows, COMPARISONS)
+
+
+def fake_training(subjects: tuple[tuple[str, str], ...], steps: int = 40) -> pl.DataFrame:
+    """Logs of trainings that go well, noisier on the pairs trained on."""
+    rows = []
+    for model, variant in subjects:
+        for split, every in (("train", 1), ("held_out", 5)):
+            for step in range(every, steps + 1, every):
+                draw = generator(14, model, variant, split, step)
+                noise = draw.uniform(-1, 1) * (0.05 if split == "train" else 0.01)
+                done = 1 - 2.718 ** (-step / 12)
+                rows.append({"model": model, "variant": variant, "split": split, "step": step, "pairs": 32 * step,
+                             "loss": 0.69 - 0.5 * done + noise, "accuracy": min(1, 0.5 + 0.45 * done + noise),
+                             "margin": 3 * done + 4 * noise, "chosen_reward": done, "rejected_reward": -2 * done,
+                             "gradient_norm": 1.0, "learning_rate": 1e-4})  # fmt: skip
+    return table_from(rows, TRAINING_LOG)

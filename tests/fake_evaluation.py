@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -16,6 +17,7 @@ CHOICES = {"seed": 2603, "resamples": 400, "confidence": 0.95}
 SHOWN = Shown(
     models={
         "seer-micro": ModelName("Seer <micro>", "1M", "LLaVA-1.6,7B"),
+        "seer-micro@tuned": ModelName("Seer <micro>", "1M", "LLaVA-1.6,7B", "+ Tuning"),
         "yes_man": ModelName("Yes & Man", "2M"),
     },
     benchmarks={"comprecap": "FINER-CompreCap", "docci": "FINER-DOCCI"},
@@ -106,6 +108,7 @@ def responses(items: pl.DataFrame, skill: Mapping[tuple[str, str], float]) -> pl
     return table_from(rows, RESPONSES)
 
 
+BOTH_TUNED = replace(SHOWN, models={**SHOWN.models, "yes_man@tuned": ModelName("Yes & Man", "2M", variant="+ Tuning")})
 SKILL = {
     ("seer-micro", "base"): 0.8, ("seer-micro", "tuned"): 0.9, ("yes_man", "base"): 0.35, ("yes_man", "tuned"): 0.6,
 }  # fmt: skip

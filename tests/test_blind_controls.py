@@ -13,15 +13,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fake_estimates import CONTROL_PAIRS, SUBJECTS, fake_estimates, fake_levels, fake_ranker
+from fake_estimates import CONTROL_PAIRS, SUBJECTS, fake_comparisons, fake_estimates, fake_levels, fake_ranker
 from fake_evaluation import SHOWN
 from finer.errors import InputError
-from finer.schemas import ESTIMATES, POOLED, SETTINGS, TEXT_RANKER
+from finer.schemas import COMPARISONS, ESTIMATES, POOLED, SETTINGS, TEXT_RANKER
 from finer.store import write_table
 from finer.tables.blind_controls import COLUMNS, RANKER, blind_controls, blind_layout, write_blind_controls
 from finer.tables.figures import entity_count_rows, granularity_rows
 from finer.tables.finer_benchmarks import finer_benchmarks
 from finer.tables.layout import Layout
+from finer.tables.shown import Shown
 from finer.tables.tidy import TIDY
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
@@ -35,12 +36,17 @@ def found() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def rows(found: pl.DataFrame) -> pl.DataFrame:
-    return blind_controls(found, fake_ranker(), SHOWN)
+    return of(found, fake_ranker(), SHOWN)
 
 
 @pytest.fixture(scope="module")
 def layout(rows: pl.DataFrame) -> Layout:
     return blind_layout(rows, SHOWN)
+
+
+def of(found: pl.DataFrame, ranker: pl.DataFrame, shown: Shown) -> pl.DataFrame:
+    """The table of these estimates, with comparisons that fit them."""
+    return blind_controls(found, fake_comparisons(found), ranker, shown)
 
 
 def line(layout: Layout, first: str, second: str = "") -> list[str]:
@@ -52,7 +58,7 @@ def line(layout: Layout, first: str, second: str = "") -> list[str]:
 
 
 def notes_of(found: pl.DataFrame, ranker: pl.DataFrame) -> str:
-    return " ".join(blind_layout(blind_controls(found, ranker, SHOWN), SHOWN).footnotes)
+    return " ".join(blind_layout(of(found, ranker, SHOWN), SHOWN).footnotes)
 
 
 # ---------------------------------------------------------------- what stands where
@@ -61,7 +67,9 @@ def test_the_table_equals_its_golden_file(found: pl.DataFrame, tmp_path: Path, s
     write_table(found, ESTIMATES, tmp_path / "estimates.parquet")
     write_table(fake_ranker(), TEXT_RANKER, tmp_path / "ranker.parquet")
     output = tmp_path / f"blind_controls.{suffix}"
-    write_blind_controls([tmp_path / "estimates.parquet"], tmp_path / "ranker.parquet", [output], SHOWN)
+    write_table(fake_comparisons(found), COMPARISONS, tmp_path / "comparisons.parquet")
+    parts = [tmp_path / f"{name}.parquet" for name in ("estimates", "comparisons", "ranker")]
+    write_blind_controls(parts[:1], parts[1:2], parts[2], [output], SHOWN)
     golden = GOLDEN / output.name
     if os.environ.get("FINER_RENEW_GOLDEN"):
         golden.write_bytes(output.read_bytes())
@@ -88,7 +96,8 @@ def test_the_ranker_is_shown_by_all_features_and_stored_by_each(rows: pl.DataFra
 
 def test_each_model_is_shown_seeing_blind_and_by_what_seeing_adds(found: pl.DataFrame, layout: Layout) -> None:
     labels = [row.labels[1] for row in layout.rows[4:]]
-    assert labels == ASKED * len(SUBJECTS)
+    assert labels == [*ASKED, *ASKED, *(f"difference in {one}" for one in ASKED[3:]), *ASKED]
+    assert sum(row.minor for row in layout.rows) == 2  # below the tuned model alone
     cell = {"model": "seer-micro", "variant": "tuned", "benchmark": "docci", "setting": "multi_obj"}
     own = found.filter(answering="letter", scorer="strict", **cell)
     for row, statistic, control in (
@@ -97,10 +106,10 @@ def test_each_model_is_shown_seeing_blind_and_by_what_seeing_adds(found: pl.Data
         ("text alone", "paired_accuracy", "text_only"),
     ):
         value = own.filter(statistic=statistic, control=control)["value"].item()
-        assert line(layout, "Seer <micro> 1M (tuned)", row)[4] == f"{value:.1f}"
+        assert line(layout, "Seer <micro> 1M + Tuning", row)[4] == f"{value:.1f}"
     for control, row in (("wrong_image", ASKED[3]), ("text_only", ASKED[4])):
         gain = own.filter(statistic="gain_of_seeing", control=control)["value"].item()
-        assert line(layout, "Seer <micro> 1M (tuned)", row)[4] == f"{gain:+.1f}".replace("-", "−")
+        assert line(layout, "Seer <micro> 1M + Tuning", row)[4] == f"{gain:+.1f}".replace("-", "−")
 
 
 def test_columns_are_the_cells_of_the_finer_table_with_their_control_pairs(layout: Layout) -> None:
@@ -123,17 +132,17 @@ def test_the_csv_is_tidy(rows: pl.DataFrame) -> None:
 
 def test_only_the_configured_answering_is_shown(found: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="no estimate without seeing"):
-        blind_controls(found, fake_ranker(), replace(SHOWN, answering="text"))
+        of(found, fake_ranker(), replace(SHOWN, answering="text"))
     blind = found.filter((pl.col("control") != "none") & (pl.col("scorer") == "strict"))
     by_text = blind.with_columns(answering=pl.lit("text"), scorer=pl.lit("sum"))
     text = replace(SHOWN, answering="text")
-    assert "Answering: text" in blind_layout(blind_controls(by_text, fake_ranker(), text), text).footnotes[-1]
+    assert "Answering: text" in blind_layout(of(by_text, fake_ranker(), text), text).footnotes[-1]
 
 
 def test_pooled_controls_are_stored_and_get_no_column(found: pl.DataFrame, layout: Layout) -> None:
     pooled = found.filter(control="text_only", benchmark="docci").with_columns(benchmark=pl.lit(POOLED))
     both = pl.concat([found, pooled, pooled.with_columns(control=pl.lit("wrong_image"))])
-    rows = blind_controls(both, fake_ranker(), SHOWN)
+    rows = of(both, fake_ranker(), SHOWN)
     assert rows.filter(benchmark=POOLED).height == len(SUBJECTS) * 4 * 2 * 3
     assert not rows.filter(benchmark=POOLED, model=RANKER).height
     assert blind_layout(rows, SHOWN).rows == layout.rows
@@ -141,8 +150,18 @@ def test_pooled_controls_are_stored_and_get_no_column(found: pl.DataFrame, layou
 
 def test_a_setting_without_pairs_has_no_column(found: pl.DataFrame) -> None:
     without = found.filter(~((pl.col("setting") == "wh") & (pl.col("benchmark") == "docci")))
-    layout = blind_layout(blind_controls(without, fake_ranker(), SHOWN), SHOWN)
+    layout = blind_layout(of(without, fake_ranker(), SHOWN), SHOWN)
     assert [len(group.columns) for group in layout.groups] == [4, 3]
+
+
+def test_a_tuned_model_shows_by_how_much_its_gain_differs_from_its_base(rows: pl.DataFrame, layout: Layout) -> None:
+    tests = rows.filter(pl.col("p").is_not_null())
+    assert tests.height == 16 and set(tests["statistic"]) == {"gain_of_seeing"} and set(tests["variant"]) == {"tuned"}
+    shown = line(layout, "Seer <micro> 1M + Tuning", "difference in gain over text alone")
+    for text, row in zip(shown, tests.filter(control="text_only").iter_rows(named=True), strict=True):
+        assert text.split(" ")[0] == f"{row['difference']:+.1f}".replace("-", "−")
+        assert text.count("*") == sum(row["q"] < level for level in (0.05, 0.01, 0.001))
+    assert any("over the 16 differences of this table" in note for note in layout.footnotes)
 
 
 # ---------------------------------------------------------------- footnotes
@@ -156,9 +175,9 @@ def test_the_footnote_says_how_far_the_ranker_gets_beyond_one_phrase_kept() -> N
 
 def test_intervals_of_gains_are_described_as_they_are(found: pl.DataFrame) -> None:
     plain = notes_of(found, fake_ranker())
-    assert "Newcombe" not in plain and "without brackets" not in plain
+    assert "have Newcombe" not in plain and "without brackets" not in plain
     gain = pl.col("statistic") == "gain_of_seeing"
-    for kind, words in (("newcombe", "Newcombe"), ("none", "without brackets")):
+    for kind, words in (("newcombe", "have Newcombe"), ("none", "without brackets")):
         kinds = found.with_columns(interval=pl.when(gain).then(pl.lit(kind)).otherwise("interval"))
         assert words in notes_of(kinds, fake_ranker())
 
@@ -199,7 +218,7 @@ def test_a_gain_that_is_not_the_difference_over_the_same_pairs_is_an_error(
     wrong = edit(found)
     assert not wrong.equals(found)
     with pytest.raises(InputError, match="not the difference over the same pairs"):
-        blind_controls(wrong, fake_ranker(), SHOWN)
+        of(wrong, fake_ranker(), SHOWN)
 
 
 @pytest.mark.parametrize("column", ["control", "statistic"])
@@ -207,18 +226,18 @@ def test_a_missing_control_or_statistic_is_an_error(found: pl.DataFrame, column:
     gone = {"control": "text_only", "statistic": "seen_paired_accuracy"}[column]
     hole = (pl.col(column) == gone) & (pl.col("setting") == "wh") & (pl.col("benchmark") == "docci")
     with pytest.raises(InputError, match="an estimate is missing"):
-        blind_controls(found.filter(~hole), fake_ranker(), SHOWN)
+        of(found.filter(~hole), fake_ranker(), SHOWN)
 
 
 def test_a_model_without_controls_is_an_error(found: pl.DataFrame) -> None:
     hole = (pl.col("control") != "none") & (pl.col("model") == "yes_man")
     with pytest.raises(InputError, match="no estimates of a configured model"):
-        blind_controls(found.filter(~hole), fake_ranker(), SHOWN)
+        of(found.filter(~hole), fake_ranker(), SHOWN)
 
 
 def test_a_run_without_control_pairs_is_an_error_that_names_the_key(found: pl.DataFrame) -> None:
     with pytest.raises(InputError, match=r"evaluation\.control_pairs"):
-        blind_controls(found.filter(control="none"), fake_ranker(), SHOWN)
+        of(found.filter(control="none"), fake_ranker(), SHOWN)
 
 
 @pytest.mark.parametrize("hole", [{"features": "all"}, {"benchmark": "docci"}, {"setting": "wh"}])
@@ -226,7 +245,7 @@ def test_a_ranker_without_a_cell_is_an_error(found: pl.DataFrame, hole: dict[str
     ranker = fake_ranker()
     rest = ranker.join(ranker.filter(**hole), on=list(TEXT_RANKER.key), how="anti")
     with pytest.raises(InputError, match="the text-only ranker is missing"):
-        blind_controls(found, rest, SHOWN)
+        of(found, rest, SHOWN)
 
 
 # ---------------------------------------------------------------- nothing of it leaks
@@ -239,7 +258,11 @@ def leaking(found: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([plain, pooled, *blind])
 
 
-@pytest.mark.parametrize("table", [finer_benchmarks, entity_count_rows])
+def benchmarks_of(found: pl.DataFrame, shown: Shown) -> pl.DataFrame:
+    return finer_benchmarks(found, fake_comparisons(found), shown)
+
+
+@pytest.mark.parametrize("table", [benchmarks_of, entity_count_rows])
 def test_pooled_rows_and_controls_do_not_reach_the_finer_table_and_the_figure_by_count(
     found: pl.DataFrame, table: Callable[..., pl.DataFrame]
 ) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from fake_evaluation import CHOICES, SKILL, finer_items, granularity_items, responses
 from finer.errors import InputError
-from finer.schemas import DROPS, ESTIMATES, ITEMS, NEGATIVES, PAIRS, RESPONSES, RUNS, TABLES, VERDICTS
+from finer.schemas import COMPARISONS, DROPS, ESTIMATES, ITEMS, NEGATIVES, PAIRS, RESPONSES, RUNS, TABLES, VERDICTS
 from finer.scoring.verdicts import verdicts
+from finer.stats.differences import Resampling, comparisons
 from finer.stats.estimates import estimates
 from finer.store import drop, table_from, write_table
 from finer.tables.catalogue import catalogue, connect, find_tables, table_of, write_catalogue
@@ -46,6 +47,9 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(answers, RESPONSES, root / "responses" / "seer" / "finer.parquet")
     write_table(judged, VERDICTS, root / "verdicts" / "all.parquet")
     write_table(estimates(items, judged, **CHOICES), ESTIMATES, root / "estimates" / "all.parquet")
+    compared = comparisons(items, judged, Resampling(2603, 100, 0.95))
+    write_table(compared, COMPARISONS, root / "estimates" / "comparisons.all.parquet")
+    write_table(compared, COMPARISONS, root / "estimates" / "comparisons.ablation.docci.parquet")
     write_table(pairs_of(items), PAIRS, root / "benchmark" / "docci" / "pairs.parquet")
     dropped = table_from([drop("pairs", "docci", "wh", "not_unique")], DROPS)
     write_table(dropped, DROPS, root / "benchmark" / "docci" / "drops" / "pairs.parquet")
@@ -53,8 +57,8 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(NEGATIVES.empty(), NEGATIVES, root / "benchmark" / "docci" / "rounds" / "negatives.0.parquet")
     (root / "raw").mkdir()
     pl.DataFrame({"image_url": ["x"], "caption": ["y"]}).write_parquet(root / "raw" / "captions.parquet")
-    for kept_out in ("estimates/study.finer.parquet", "estimates/unverified.parquet"):
-        write_table(estimates(items, judged, **CHOICES), ESTIMATES, root / kept_out)
+    for kept_out in ("study.finer", "ablation.docci", "unverified"):
+        write_table(estimates(items, judged, **CHOICES), ESTIMATES, root / "estimates" / f"{kept_out}.parquet")
     parts = root / "responses" / "seer" / "finer.parquet.parts"
     write_table(answers.head(5), RESPONSES, parts / "000000.parquet")
     with pytest.MonkeyPatch.context() as patch:
@@ -108,7 +112,7 @@ def test_raw_rounds_and_unfinished_files_are_left_out(workflow: Path) -> None:
         path.relative_to(workflow / "results/micro").as_posix() for path in find_tables(workflow / "results/micro")
     }
     assert "benchmark/docci/rounds/checks.0.run.parquet" in names
-    kept_out = ("raw/", ".parts", "negatives.0", "study.", "unverified")
+    kept_out = ("raw/", ".parts", "negatives.0", "study.", "ablation.", "unverified")
     assert not any(part in name for name in names for part in kept_out)
 
 

@@ -242,6 +242,23 @@ def test_a_verdict_on_an_unknown_item_is_an_error(items: pl.DataFrame, judged: p
         estimates(fewer, judged, **CHOICES)
 
 
+def test_one_benchmark_is_estimated_and_verdicts_on_unknown_items_are_still_refused(
+    items: pl.DataFrame, judged: pl.DataFrame, found: pl.DataFrame, tmp_path: Path
+) -> None:
+    write_table(items, ITEMS, tmp_path / "items.parquet")
+    write_table(judged, VERDICTS, tmp_path / "verdicts.parquet")
+    estimate(
+        [tmp_path / "items.parquet"], [tmp_path / "verdicts.parquet"], tmp_path / "e", benchmark="docci", **CHOICES
+    )
+    assert read_table(tmp_path / "e", ESTIMATES).equals(found.filter(benchmark="docci"))
+    fewer = items.filter(pl.col("group_id") != items.filter(benchmark="comprecap")["group_id"][0])
+    write_table(fewer, ITEMS, tmp_path / "items.parquet")
+    with pytest.raises(InputError, match="not in the table of items"):
+        estimate(
+            [tmp_path / "items.parquet"], [tmp_path / "verdicts.parquet"], tmp_path / "e", benchmark="docci", **CHOICES
+        )
+
+
 def test_two_runs_write_the_same_bytes(items: pl.DataFrame, judged: pl.DataFrame, tmp_path: Path) -> None:
     write_table(items, ITEMS, tmp_path / "items.parquet")
     write_table(judged, VERDICTS, tmp_path / "verdicts.parquet")

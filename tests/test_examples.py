@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from fake_evaluation import SHOWN, SKILL, finer_items, responses
+from fake_evaluation import BOTH_TUNED as SHOWN
+from fake_evaluation import SKILL, finer_items, responses
 from finer.errors import InputError
 from finer.schemas import IMAGES
 from finer.scoring.verdicts import verdicts
@@ -42,7 +43,7 @@ def test_each_model_stands_at_the_option_that_it_chose() -> None:
         key, lines = block.split("?", 1)[0], block.split("\n- ")[1:6]
         assert lines[right[key]].startswith("**")
         if chosen[key] is not None:
-            assert "Yes & Man" in lines[chosen[key]].split("←")[1].replace("(tuned)", "")
+            assert "Yes & Man" in lines[chosen[key]].split("←")[1].replace("+ Tuning", "")
             checked += 1
     assert checked > 5
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fake_estimates import HALF, PAIRS, SCORERS, SUBJECTS, fake_estimates
+from fake_estimates import HALF, PAIRS, SCORERS, SUBJECTS, fake_comparisons, fake_estimates
 from fake_evaluation import SHOWN
 from finer.errors import InputError
-from finer.schemas import ESTIMATES, POOLED, SETTINGS
+from finer.schemas import COMPARISONS, ESTIMATES, POOLED, SETTINGS
 from finer.store import write_table
 from finer.tables.finer_answering import COLUMNS, STATISTICS, answering_layout, finer_answering, write_finer_answering
 from finer.tables.layout import Layout, Row
+from finer.tables.shown import Shown
 from finer.tables.tidy import TIDY
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
@@ -32,12 +33,17 @@ def found() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def rows(found: pl.DataFrame) -> pl.DataFrame:
-    return finer_answering(found, SHOWN)
+    return of(found, SHOWN)
 
 
 @pytest.fixture(scope="module")
 def layout(rows: pl.DataFrame) -> Layout:
     return answering_layout(rows, SHOWN)
+
+
+def of(found: pl.DataFrame, shown: Shown) -> pl.DataFrame:
+    """The table of these estimates, with comparisons that fit them."""
+    return finer_answering(found, fake_comparisons(found), shown)
 
 
 def changed(found: pl.DataFrame, column: str, by: float, **where: str) -> pl.DataFrame:
@@ -64,7 +70,8 @@ def blocks(layout: Layout) -> dict[str, list[Row]]:
 def test_the_table_equals_its_golden_file(found: pl.DataFrame, tmp_path: Path, suffix: str) -> None:
     write_table(found, ESTIMATES, tmp_path / "estimates.parquet")
     output = tmp_path / f"finer_answering.{suffix}"
-    write_finer_answering([tmp_path / "estimates.parquet"], [output], SHOWN)
+    write_table(fake_comparisons(found), COMPARISONS, tmp_path / "comparisons.parquet")
+    write_finer_answering([tmp_path / "estimates.parquet"], [tmp_path / "comparisons.parquet"], [output], SHOWN)
     golden = GOLDEN / output.name
     if os.environ.get("FINER_RENEW_GOLDEN"):
         golden.write_bytes(output.read_bytes())
@@ -76,7 +83,7 @@ def test_every_model_shows_three_ways_in_every_block(layout: Layout) -> None:
     assert list(found) == ["FINER-CompreCap", "FINER-DOCCI", "All benchmarks pooled"]
     for lines in found.values():
         assert [row.labels[1] for row in lines] == ["Letter", "Text", "Likelihood"] * len(SUBJECTS)
-        assert [row.labels[0] for row in lines[::3]] == ["Seer <micro> 1M", "Seer <micro> 1M (tuned)", "Yes & Man 2M"]
+        assert [row.labels[0] for row in lines[::3]] == ["Seer <micro> 1M", "Seer <micro> 1M + Tuning", "Yes & Man 2M"]
 
 
 def test_a_cell_is_the_paired_accuracy_over_positive_and_negative_accuracy(found: pl.DataFrame, layout: Layout) -> None:
@@ -99,7 +106,7 @@ def test_likelihood_is_shown_by_the_sum_and_stored_by_the_mean_too(rows: pl.Data
 
 def test_letters_are_shown_by_the_configured_parser(found: pl.DataFrame, rows: pl.DataFrame) -> None:
     upstream = replace(SHOWN, parser="upstream")
-    other = answering_layout(finer_answering(found, upstream), upstream)
+    other = answering_layout(of(found, upstream), upstream)
     where = {"model": "yes_man", "benchmark": "comprecap", "setting": "multi_obj", "answering": "letter"}
     wanted = rows.filter(scorer="upstream", statistic="paired_accuracy", **where)["value"].item()
     assert float(blocks(other)["FINER-CompreCap"][6].cells[0].value) == round(wanted, 1)
@@ -121,12 +128,12 @@ def test_the_csv_is_tidy_and_holds_every_scorer_and_statistic(rows: pl.DataFrame
 def test_blind_controls_and_single_counts_do_not_enter(found: pl.DataFrame, rows: pl.DataFrame) -> None:
     plain = found.filter(pl.col("control") == "none", pl.col("entity_count").is_null())
     assert plain.height < found.height
-    assert finer_answering(plain, SHOWN).equals(rows)
+    assert of(plain, SHOWN).equals(rows)
 
 
 def test_one_benchmark_alone_is_not_pooled() -> None:
     alone = replace(SHOWN, benchmarks={"docci": "FINER-DOCCI"})
-    rows = finer_answering(fake_estimates(("docci",)), alone)
+    rows = of(fake_estimates(("docci",)), alone)
     assert set(rows["benchmark"]) == {"docci"}
     assert not any("pooled" in note for note in answering_layout(rows, alone).footnotes)
 
@@ -135,9 +142,17 @@ def test_a_setting_that_only_one_benchmark_has_is_a_dash_in_the_other(found: pl.
     here = (pl.col("setting") == "wh") & pl.col("benchmark").is_in(["docci", POOLED])
     single = found.filter(pl.col("setting") == "wh", pl.col("benchmark") == "comprecap")
     without = pl.concat([found.filter(~here), single.with_columns(benchmark=pl.lit(POOLED))])
-    lines = blocks(answering_layout(finer_answering(without, SHOWN), SHOWN))
+    lines = blocks(answering_layout(of(without, SHOWN), SHOWN))
     assert [row.cells[3].value for row in lines["FINER-DOCCI"]] == ["–"] * 9
     assert all(row.cells[3].below for row in lines["FINER-CompreCap"])
+
+
+def test_the_csv_holds_differences_of_tuned_models_corrected_by_way_of_answering(rows: pl.DataFrame) -> None:
+    tests = rows.filter(pl.col("p").is_not_null())
+    assert set(tests["statistic"]) == set(STATISTICS[:3]) and set(tests["variant"]) == {"tuned"}
+    for (way, scorer), own in tests.group_by("answering", "scorer"):
+        assert own.height == 3 * 4 * 3, (way, scorer)
+        assert own["q"].max() == own["p"].max() and (own["q"] >= own["p"]).all()
 
 
 # ---------------------------------------------------------------- footnotes
@@ -154,13 +169,13 @@ def test_unread_answers_are_counted_once_per_way(found: pl.DataFrame, layout: La
 
 def test_a_way_whose_answers_could_all_be_read_says_so(found: pl.DataFrame) -> None:
     none = found.with_columns(value=pl.when(pl.col("statistic") == "unparsed_share").then(0.0).otherwise("value"))
-    notes = " ".join(answering_layout(finer_answering(none, SHOWN), SHOWN).footnotes)
+    notes = " ".join(answering_layout(of(none, SHOWN), SHOWN).footnotes)
     assert "By letter: none; by text: none; by likelihood: none." in notes
 
 
 def test_footnotes_give_the_widest_pooled_interval_and_what_else_is_stored(found: pl.DataFrame) -> None:
     wider = changed(found, "ci_high", 3.0, benchmark=POOLED, setting="wh", answering="text", model="seer-micro")
-    notes = " ".join(answering_layout(finer_answering(wider, SHOWN), SHOWN).footnotes)
+    notes = " ".join(answering_layout(of(wider, SHOWN), SHOWN).footnotes)
     assert f"at most {HALF + 1.5} points" in notes
     assert "letter by the scorer upstream and likelihood by the mean log-probability per token" in notes
     assert "95 % interval" in notes and "sampling of images only" in notes and "parser: strict" in notes
@@ -170,31 +185,31 @@ def test_footnotes_give_the_widest_pooled_interval_and_what_else_is_stored(found
 @pytest.mark.parametrize("way", ["letter", "text", "likelihood"])
 def test_a_way_that_was_not_asked_is_an_error(found: pl.DataFrame, way: str) -> None:
     with pytest.raises(InputError, match="an estimate is missing") as error:
-        finer_answering(found.filter(pl.col("answering") != way), SHOWN)
+        of(found.filter(pl.col("answering") != way), SHOWN)
     assert way in str(error.value)
 
 
 def test_likelihood_without_the_mean_is_an_error(found: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="an estimate is missing"):
-        finer_answering(found.filter(pl.col("scorer") != "mean"), SHOWN)
+        of(found.filter(pl.col("scorer") != "mean"), SHOWN)
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_a_missing_statistic_is_an_error(found: pl.DataFrame, statistic: str) -> None:
     hole = (pl.col("statistic") == statistic) & (pl.col("setting") == "wh") & (pl.col("benchmark") == "docci")
     with pytest.raises(InputError, match="an estimate is missing"):
-        finer_answering(found.filter(~hole), SHOWN)
+        of(found.filter(~hole), SHOWN)
 
 
 def test_a_hole_of_one_model_is_an_error(found: pl.DataFrame) -> None:
     hole = (pl.col("model") == "yes_man") & (pl.col("answering") == "text") & (pl.col("setting") == "wh")
     with pytest.raises(InputError, match="an estimate is missing"):
-        finer_answering(found.filter(~hole), SHOWN)
+        of(found.filter(~hole), SHOWN)
 
 
 def test_two_benchmarks_without_pooled_rows_are_an_error(found: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="an estimate is missing") as error:
-        finer_answering(found.filter(pl.col("benchmark") != POOLED), SHOWN)
+        of(found.filter(pl.col("benchmark") != POOLED), SHOWN)
     assert POOLED in str(error.value)
 
 
@@ -202,22 +217,22 @@ def test_two_benchmarks_without_pooled_rows_are_an_error(found: pl.DataFrame) ->
 def test_a_pooled_value_that_is_not_of_all_pairs_is_an_error(found: pl.DataFrame, column: str) -> None:
     wrong = changed(found, column, 1, benchmark=POOLED, setting="wh", statistic="unparsed_share")
     with pytest.raises(InputError, match="a pooled estimate" if column == "value" else "the same pairs"):
-        finer_answering(wrong, SHOWN)
+        of(wrong, SHOWN)
 
 
 @pytest.mark.parametrize(("by", "name"), [(60.0, "above its questions"), (-60.0, "below what they force")])
 def test_paired_accuracy_that_its_questions_cannot_give_is_an_error(found: pl.DataFrame, by: float, name: str) -> None:
     wrong = changed(found, "value", by, statistic="paired_accuracy", control="none")
     with pytest.raises(InputError, match="cannot be of the same pairs"):
-        finer_answering(wrong, SHOWN)
+        of(wrong, SHOWN)
 
 
 @pytest.mark.parametrize("statistic", ["positive_accuracy", "negative_accuracy", "unparsed_share"])
 def test_questions_of_other_pairs_are_an_error(found: pl.DataFrame, statistic: str) -> None:
     with pytest.raises(InputError, match="cannot be of the same pairs"):
-        finer_answering(changed(found, "n", 2, statistic=statistic), SHOWN)
+        of(changed(found, "n", 2, statistic=statistic), SHOWN)
 
 
 def test_a_model_that_is_not_configured_is_an_error(found: pl.DataFrame) -> None:
     with pytest.raises(InputError, match="not configured"):
-        finer_answering(found, replace(SHOWN, models={"yes_man": SHOWN.models["yes_man"]}))
+        of(found, replace(SHOWN, models={"yes_man": SHOWN.models["yes_man"]}))

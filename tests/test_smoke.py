@@ -49,7 +49,7 @@ def test_every_table_and_figure_is_there(results: Path) -> None:
     smoke = results / "smoke"
     for kind in ("md", "csv", "tex", "html"):
         assert (smoke / f"tables/finer_benchmarks.{kind}").stat().st_size > 200
-    for name in ("granularity", "entity_count"):
+    for name in ("granularity", "entity_count", "training"):
         assert (smoke / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (smoke / f"figures/{name}.svg").read_text()
     table = pl.read_csv(smoke / "tables/finer_benchmarks.csv")
@@ -57,7 +57,9 @@ def test_every_table_and_figure_is_there(results: Path) -> None:
         "model", "variant", "benchmark", "setting", "answering", "value", "ci_low", "ci_high", "n",
     ]  # fmt: skip
     asked = table.filter(pl.col("model") == "internvl3.5-micro-s")
-    assert asked.height == 8
+    assert dict(asked["variant"].value_counts().iter_rows()) == {"base": 8, "finer-tuning": 8}
+    tuned = asked.filter(variant="finer-tuning")
+    assert tuned["p"].is_between(0, 1).all() and (tuned["diff_low"] <= tuned["difference"]).all()
     assert (asked["ci_low"] <= asked["value"]).all() and (asked["value"] <= asked["ci_high"]).all()
 
 
@@ -69,7 +71,7 @@ def test_every_pair_is_answered_and_leads_to_its_run(results: Path) -> None:
     by_letter = verdicts.filter((pl.col("answering") == "letter") & (pl.col("scorer") == "strict"))
     # In this small preset every pair has its controls.
     assert dict(by_letter["control"].value_counts().iter_rows()) == dict.fromkeys(CONTROLS, both)
-    for name in ("finer_answering", "blind_controls", "audit"):
+    for name in ("finer_answering", "blind_controls", "audit", "ablation_strategy"):
         assert (smoke / f"tables/{name}.md").stat().st_size > 500
     run = read_table(smoke / "responses/internvl3.5-micro-s/finer.run.parquet", RUNS)
     assert run["model"].item() == "internvl3.5-micro-s"
@@ -105,5 +107,5 @@ def test_a_change_of_code_rebuilds_what_follows_and_nothing_else(
 
 def test_one_table_from_nothing_needs_no_granularity(tmp_path: Path) -> None:
     rules = planned(snakemake(tmp_path, "-n", "--", f"{tmp_path}/smoke/tables/finer_benchmarks.md"))
-    assert {"world_docci", "verify_0", "answer_finer", "finer_benchmarks"} <= rules
-    assert not {"granularity", "answer_granularity", "catalogue", "world_pixmo", "world_instruct"} & rules
+    assert {"world_docci", "verify_0", "answer_finer", "train_adapter", "finer_benchmarks"} <= rules
+    assert not {"granularity", "answer_granularity", "catalogue", "answer_ablation", "world_instruct"} & rules

@@ -324,6 +324,7 @@ def test_the_card_the_log_and_the_run_tell_what_made_an_adapter(whole: Outputs, 
     trained = log.filter(split="train")
     assert trained["step"].to_list() == list(range(1, card["steps"] + 1))
     assert trained["loss"][0] == pytest.approx(math.log(2), abs=1e-5)
+    assert trained["accuracy"][0] is None and trained["accuracy"].drop_nulls().len() == trained.height - 1
     assert trained["gradient_norm"].min() > 0  # type: ignore[operator]
     assert log.filter(split="held_out")["step"].to_list()[0] == 0
     assert trained["margin"][-1] > 0.0

@@ -12,11 +12,14 @@ import pytest
 from finer.errors import InputError
 from finer.tables.verify import ALLOWED_PAIRS, Verification, verify
 
-HEADER = "model,variant,benchmark,setting,answering,value,ci_low,ci_high,n,n_images,interval,published,difference\n"
+HEADER = (
+    "model,variant,benchmark,setting,answering,value,ci_low,ci_high,n,n_images,interval,"
+    "difference,p,published,difference_to_published\n"
+)
 TABLE = HEADER + (
-    "random_guess,base,docci,wh,letter,4.0,,,200,80,none,,\n"
-    "seer,base,docci,wh,letter,50.0,43.0,57.0,200,80,bootstrap,24.5,25.5\n"
-    "seer,base,docci,multi_obj,letter,20.0,12.0,28.0,100,60,bootstrap,,\n"
+    "random_guess,base,docci,wh,letter,4.0,,,200,80,none,,,,\n"
+    "seer,base,docci,wh,letter,50.0,43.0,57.0,200,80,bootstrap,8.0,0.01,24.5,25.5\n"
+    "seer,base,docci,multi_obj,letter,20.0,12.0,28.0,100,60,bootstrap,,,,\n"
 )
 COUNTS = "benchmark,stage,reason,count\ndocci,pairs,not_unique,10\n"
 
@@ -56,7 +59,8 @@ def test_the_same_numbers_agree(folders: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "pairs"), [("value", 1), ("value", 2), ("difference", 2), ("ci_low", 4), ("ci_high", 4)]
+    ("column", "pairs"),
+    [("value", 1), ("value", 2), ("difference", 4), ("difference_to_published", 2), ("ci_low", 4), ("ci_high", 4)],
 )
 def test_a_few_flipped_pairs_are_listed_and_tolerated(folders: tuple[Path, Path], column: str, pairs: int) -> None:
     found = change(folders, moved(column, -pairs * 100 / 200))
@@ -65,7 +69,8 @@ def test_a_few_flipped_pairs_are_listed_and_tolerated(folders: tuple[Path, Path]
 
 
 @pytest.mark.parametrize(
-    ("column", "pairs"), [("value", 3), ("value", -3), ("difference", 3), ("ci_low", 5), ("ci_high", -5)]
+    ("column", "pairs"),
+    [("value", 3), ("value", -3), ("difference", 5), ("difference_to_published", 3), ("ci_low", 5), ("ci_high", -5)],
 )
 def test_more_flipped_pairs_than_allowed_are_an_error(folders: tuple[Path, Path], column: str, pairs: int) -> None:
     found = change(folders, moved(column, pairs * 100 / 200))
@@ -86,7 +91,7 @@ def test_the_tolerance_is_per_cell_and_follows_its_number_of_pairs(folders: tupl
         lambda text: text.replace(",24.5,", ",24.6,"),
         lambda text: text.replace("seer,base", "seer,tuned"),
         lambda text: "".join(text.splitlines(keepends=True)[:-1]),
-        lambda text: text + "seer,base,docci,multi_rel,letter,20.0,12.0,28.0,100,60,bootstrap,,\n",
+        lambda text: text + "seer,base,docci,multi_rel,letter,20.0,12.0,28.0,100,60,bootstrap,,,,\n",
         lambda text: text.replace("50.0,43.0,57.0", ",43.0,57.0"),
         lambda text: text.replace("random_guess,base,docci,wh,letter,4.0", "random_guess,base,docci,wh,letter,8.0"),
         lambda text: text.replace("n_images", "images"),
@@ -100,6 +105,12 @@ def test_any_other_change_is_an_error(folders: tuple[Path, Path], edit: Callable
 def test_the_other_kind_of_interval_is_listed_only(folders: tuple[Path, Path]) -> None:
     found = change(folders, lambda text: text.replace("200,80,bootstrap", "200,80,wilson"))
     assert found.ok and [one.column for one in found.deviations] == ["interval"]
+
+
+def test_p_follows_from_the_difference_and_is_listed_only(folders: tuple[Path, Path]) -> None:
+    found = change(folders, lambda text: text.replace(",0.01,", ",0.03,"))
+    assert found.ok and [one.column for one in found.deviations] == ["p"]
+    assert not change(folders, lambda text: text.replace(",0.03,", ",,")).ok
 
 
 GAINS = (

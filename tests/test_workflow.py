@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import yaml
 from finer import configdocs, workflow
 from finer.config import parse
 from finer.errors import InputError
+from finer.tables.shown import shown
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,6 +38,8 @@ def test_default_configuration_is_valid() -> None:
         ({"models": {"m": {"title": "M", "family": "blip"}}}, "family"),
         ({"models": {"m": {"title": "M", "family": "internvl", "repo": "a/b"}}}, "needs a revision"),
         ({"studies": {"s": {"title": "S", "models": {"nobody": "1"}}}}, "studies.s names 'nobody'"),
+        ({"studies": {"s": {"title": "S", "models": {"internvl3.5-micro-s@none": "1"}}}}, "internvl3.5-micro-s@none"),
+        ({"studies": {"s": {"title": "S", "models": {"a@b@c": "1"}}}}, "studies.s.models"),
         ({"negatives": {"unheard": 5}}, "negatives.unheard"),
     ],
 )
@@ -48,8 +52,21 @@ def test_wrong_configuration_names_the_key(changes: dict[str, object], expected:
 
 def test_an_overlay_removes_a_model_with_null() -> None:
     values = config()
+    values |= {"adapters": {}, "ablations": {}, "studies": {}}  # they name models
     values["models"] = {**values["models"], "qwen2.5-vl-micro": None}  # type: ignore[dict-item]
     assert "qwen2.5-vl-micro" not in parse(values).models
+
+
+def test_a_study_of_tuned_models_shows_them_by_its_own_labels() -> None:
+    layout = shown(json.loads(parse(config()).layout("tuning_seeds")))
+    assert layout.spread and [layout.title(one) for one in layout.order] == ["first seed", "second seed", "third seed"]
+    assert layout.order[1] == ("internvl3.5-micro-s", "seed2")
+
+
+def test_rows_of_the_layout_are_each_base_with_its_tuned_rows() -> None:
+    layout = shown(json.loads(parse(config()).layout()))
+    assert [variant for _, variant in layout.order] == ["base", "finer-tuning"] * 4
+    assert layout.title(layout.order[5]) == "InternVL-3.5-micro S + FINER-Tuning"
 
 
 def test_docs_and_schema_are_generated_from_the_typed_configuration() -> None:

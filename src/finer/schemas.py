@@ -41,6 +41,7 @@ CONTROLS = ("none", "wrong_image", "text_only")
 PHRASE_TYPES = ("obj", "attr", "rel", "wh")
 IMAGE_CLASSES = ("natural_image", "chart_graph", "screenshot_ui", "document_text")
 POOLED = "pooled"  # the benchmark of estimates over all benchmarks together
+BASE = "base"  # the variant of a model without an adapter
 
 # ---------------------------------------------------------------- benchmark side
 IMAGES = Table(
@@ -176,6 +177,63 @@ DROPS = Table(
 )
 
 # ---------------------------------------------------------------- tuning side
+PHRASES = Table(
+    "phrases",
+    {
+        "phrase_id": TEXT,
+        "source": TEXT,  # name in preferences.sources
+        "image_id": TEXT,
+        "caption_id": TEXT,
+        "phrase_type": TEXT,
+        "phraser": TEXT,  # rules, …
+        "text": TEXT,  # frame and slots in turn
+        "frame": TEXTS,  # what stands before, between and after the slots: one more than these
+        "slots": TEXTS,  # obj: "two towels"; attr, wh: "with a red color"; rel: "is lying on the chair"
+        "element_ids": TEXTS,  # of the slots
+        "subject": TEXT,  # whose slots these are, without article; wh: the side that is named; obj: null
+        "subject_id": TEXT,
+        "subject_plural": FLAG,
+        "question": TEXTS,  # wh: the frame of the question, with the same slots; else null
+        "answer": TEXT,  # wh: the plain answer; else null
+    },
+    key=("phrase_id",),
+    nullable=frozenset({"subject", "subject_id", "question", "answer"}),
+    choices={"phrase_type": PHRASE_TYPES},
+)
+EDITS = Table(
+    "edits",
+    {
+        "edit_id": TEXT,
+        "phrase_id": TEXT,
+        "source": TEXT,
+        "image_id": TEXT,
+        "editor": TEXT,  # rules, …
+        "slot": INT,  # 0-based: the slot that was to be replaced
+        "element_id": TEXT,  # of that slot
+        "negative_kind": TEXT,  # what changed in it; null where an editor does not tell
+        "original": TEXT,
+        "replacement": TEXT,
+        "slots": TEXTS,  # all slots after the edit
+    },
+    key=("edit_id",),
+    nullable=frozenset({"negative_kind"}),
+    choices={"negative_kind": NEGATIVE_KINDS},
+)
+LEAKS = Table(
+    "leaks",
+    {
+        "source": TEXT,
+        "image_id": TEXT,
+        "file_name": TEXT,
+        "benchmark": TEXT,  # whose image it is, or looks like
+        "other_image_id": TEXT,
+        "other_file_name": TEXT,
+        "found_by": TEXT,  # content (SHA-256), or look (perceptual hash)
+        "distance": INT,  # bits of 256 in which the perceptual hashes differ; content: 0
+    },
+    key=("image_id", "other_image_id"),
+    choices={"found_by": ("content", "look")},
+)
 PREFERENCES = Table(
     "preferences",
     {
@@ -325,7 +383,7 @@ COMPARISONS = Table(
         "p_value": REAL,  # two-sided, whole images sign-flipped; not corrected
         "n": INT,
         "n_images": INT,
-        "interval": TEXT,
+        "interval": TEXT,  # bootstrap or newcombe
     },
     key=("model", "variant", "against", "benchmark", "setting", "answering", "scorer", "control", "statistic"),
     nullable=frozenset({"value", "ci_low", "ci_high", "p_value"}),
@@ -428,7 +486,7 @@ TABLES = {
     table.name: table
     for table in (
         IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
-        PREFERENCES, TRAINING_LOG,
+        PHRASES, EDITS, LEAKS, PREFERENCES, TRAINING_LOG,
         ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, SUITE_ESTIMATES, SUITE_COMPARISONS,
         TEXT_RANKER, TRUTHS, AUDIT, RUNS,
     )

@@ -6,6 +6,10 @@ if (
     SUITES["granularity"] = CFG.graphs()
 if CFG.audited():
     SUITES["unverified"] = list(CFG.audited())  # see audit.smk
+# Tuned models are rows of every suite but the audit's, which is about the questions.
+ROWS = {suite: CFG.subjects if suite == "unverified" else CFG.rows for suite in SUITES}
+# Suites whose tuned models are compared with their bases.
+COMPARED = [suite for suite in SUITES if ROWS[suite] != CFG.subjects]
 
 
 rule items_finer:
@@ -128,7 +132,7 @@ for suite, benchmarks in SUITES.items():
             f"estimates_{suite}"
         input:
             asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in benchmarks],
-            verdicts=[f"{OUT}/verdicts/{name}/{suite}.parquet" for name in CFG.subjects],
+            verdicts=[f"{OUT}/verdicts/{name}/{suite}.parquet" for name in ROWS[suite]],
         output:
             f"{OUT}/estimates/{suite}.parquet",
         log:
@@ -146,6 +150,67 @@ for suite, benchmarks in SUITES.items():
         shell:
             "python -m finer estimates --config {params.config:q}"
             " --items {input.asked} --verdicts {input.verdicts} --out {output} 2> >(tee {log} >&2)"
+
+
+for suite in COMPARED:
+
+    rule:
+        name:
+            f"comparisons_{suite}"
+        input:
+            asked=[f"{OUT}/items/{suite}/{name}.parquet" for name in SUITES[suite]],
+            verdicts=[f"{OUT}/verdicts/{name}/{suite}.parquet" for name in CFG.rows],
+        output:
+            f"{OUT}/estimates/comparisons.{suite}.parquet",
+        log:
+            f"{OUT}/logs/comparisons_{suite}.log",
+        benchmark:
+            f"{OUT}/benchmarks/comparisons_{suite}.tsv"
+        conda:
+            "../../envs/finer.yaml"
+        resources:
+            mem_mb=4000,
+            runtime=20,
+        params:
+            code=code("comparisons"),
+            config=CFG.part("seed", "statistics"),
+        shell:
+            "python -m finer comparisons --config {params.config:q}"
+            " --items {input.asked} --verdicts {input.verdicts} --out {output} 2> >(tee {log} >&2)"
+
+
+# Ablations are of one benchmark. Verdicts on the others are read, checked and left out.
+for benchmark, rows in CFG.ablation_verdicts().items():
+    for verb, stem in (
+        ("estimates", "ablation"),
+        ("comparisons", "comparisons.ablation"),
+    ):
+
+        rule:
+            name:
+                f"{verb}_ablation_{benchmark}"
+            input:
+                asked=[f"{OUT}/items/finer/{name}.parquet" for name in CFG.tests],
+                verdicts=[f"{OUT}/verdicts/{row}.parquet" for row in rows],
+            output:
+                f"{OUT}/estimates/{stem}.{benchmark}.parquet",
+            log:
+                f"{OUT}/logs/{verb}_ablation_{benchmark}.log",
+            benchmark:
+                f"{OUT}/benchmarks/{verb}_ablation_{benchmark}.tsv"
+            conda:
+                "../../envs/finer.yaml"
+            resources:
+                mem_mb=4000,
+                runtime=20,
+            params:
+                code=code(verb),
+                config=CFG.part("seed", "statistics"),
+                verb=verb,
+                only=benchmark,
+            shell:
+                "python -m finer {params.verb} --config {params.config:q} --benchmark {params.only}"
+                " --items {input.asked} --verdicts {input.verdicts} --out {output} 2> >(tee {log} >&2)"
 
 
 rule text_ranker:

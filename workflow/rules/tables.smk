@@ -6,11 +6,19 @@ if CFG.evaluation.control_pairs:
     MADE.append("blind_controls")
 TABLES = [
     f"{OUT}/tables/{name}.{kind}"
-    for name in (*MADE, *(["audit"] if AUDITED else []))
+    for name in (
+        *MADE,
+        *(["audit"] if AUDITED else []),
+        *(f"ablation_{name}" for name in CFG.ablations),
+    )
     for kind in FORMATS
 ]
 # Both figures need what an imported benchmark does not carry: scene graphs, and how many entities a query names.
-DRAWN = ("granularity", "entity_count") if CFG.graphs() else ()
+DRAWN = ["granularity", "entity_count"] if CFG.graphs() else []
+# Main adapters of the models that are rows: what the tables compare.
+TUNED_ROWS = [row for row in CFG.rows if row not in CFG.subjects]
+if TUNED_ROWS:
+    DRAWN.append("training")
 FIGURES = [f"{OUT}/figures/{name}.{kind}" for name in DRAWN for kind in ("svg", "png")]
 
 
@@ -25,6 +33,9 @@ for table in MADE:
             table
         input:
             estimates=f"{OUT}/estimates/finer.parquet",
+            comparisons=(
+                f"{OUT}/estimates/comparisons.finer.parquet" if TUNED_ROWS else []
+            ),
             ranker=(
                 f"{OUT}/estimates/text_ranker.parquet"
                 if table == "blind_controls"
@@ -47,8 +58,34 @@ for table in MADE:
                 f" --ranker {input.ranker}" if input.ranker else ""
             ),
         shell:
-            "python -m finer {params.verb} --config {params.config:q} --estimates {input.estimates}{params.ranker}"
-            " --out {output} 2> >(tee {log} >&2)"
+            "python -m finer {params.verb} --config {params.config:q} --estimates {input.estimates}"
+            " --comparisons {input.comparisons}{params.ranker} --out {output} 2> >(tee {log} >&2)"
+
+
+for ablation in CFG.ablations:
+
+    rule:
+        name:
+            f"table_ablation_{ablation}"
+        input:
+            estimates=f"{OUT}/estimates/ablation.{CFG.ablations[ablation].benchmark}.parquet",
+            comparisons=f"{OUT}/estimates/comparisons.ablation.{CFG.ablations[ablation].benchmark}.parquet",
+        output:
+            [f"{OUT}/tables/ablation_{ablation}.{kind}" for kind in FORMATS],
+        log:
+            f"{OUT}/logs/table_ablation_{ablation}.log",
+        benchmark:
+            f"{OUT}/benchmarks/table_ablation_{ablation}.tsv"
+        localrule: True
+        conda:
+            "../../envs/finer.yaml"
+        params:
+            code=code("table-ablation"),
+            config=CFG.layout(ablation=ablation),
+            ablation=ablation,
+        shell:
+            "python -m finer table-ablation --config {params.config:q} --name {params.ablation}"
+            " --estimates {input.estimates} --comparisons {input.comparisons} --out {output} 2> >(tee {log} >&2)"
 
 
 rule table_audit:
@@ -117,18 +154,42 @@ rule figure_entity_count:
         " 2> >(tee {log} >&2)"
 
 
+rule figure_training:
+    # The csv holds the numbers that are drawn.
+    input:
+        [f"{OUT}/tuning/logs/{row}.parquet" for row in TUNED_ROWS],
+    output:
+        [f"{OUT}/figures/training.{kind}" for kind in ("svg", "png")],
+        f"{OUT}/tables/training.csv",
+    log:
+        f"{OUT}/logs/figure_training.log",
+    benchmark:
+        f"{OUT}/benchmarks/figure_training.tsv"
+    localrule: True
+    conda:
+        "../../envs/finer.yaml"
+    params:
+        code=code("figure-training"),
+        config=CFG.layout(),
+    shell:
+        "python -m finer figure-training --config {params.config:q} --logs {input} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
 rule catalogue:
     # Views on every table of this configuration: one process writes the file, so it is one local rule.
     input:
         [f"{OUT}/estimates/{suite}.parquet" for suite in CATALOGUED],
+        [f"{OUT}/estimates/comparisons.{suite}.parquet" for suite in COMPARED],
+        [f"{OUT}/tuning/logs/{row}.parquet" for row in TUNED_ROWS],
         [
             f"{OUT}/verdicts/{name}/{suite}.parquet"
-            for name in CFG.subjects
+            for name in CFG.rows
             for suite in CATALOGUED
         ],
         [
             f"{OUT}/responses/{name}/{suite}.{part}.parquet"
-            for name in CFG.subjects
+            for name in CFG.rows
             for suite, benchmarks in CATALOGUED.items()
             for part in (*benchmarks, "run")
         ],
@@ -184,7 +245,7 @@ rule examples:
     # What a reader should see before any number.
     input:
         asked=[f"{OUT}/items/finer/{name}.parquet" for name in CFG.tests],
-        verdicts=[f"{OUT}/verdicts/{name}/finer.parquet" for name in CFG.subjects],
+        verdicts=[f"{OUT}/verdicts/{name}/finer.parquet" for name in CFG.rows],
         images=[f"{OUT}/benchmark/{name}/images.parquet" for name in CFG.tests],
     output:
         examples=f"{OUT}/tables/examples.md",

@@ -53,17 +53,27 @@ def verdicts(a: Arguments) -> None:
     score_responses(a.items, a.responses, a.out)
 
 
-@verb("config", "items*", "verdicts*", "out")
+@verb("config", "items*", "verdicts*", "benchmark?", "out")
 def estimates(a: Arguments) -> None:
-    """Estimate accuracies and shares with their intervals."""
+    """Estimate accuracies and shares with their intervals; of one benchmark, if it is named."""
     from finer.stats.estimates import estimate
 
     values = settings(a.config)
     statistics = values["statistics"]
     estimate(
         a.items, a.verdicts, a.out, seed=values["seed"], resamples=statistics["resamples"],
-        confidence=statistics["confidence"],
+        confidence=statistics["confidence"], benchmark=a.benchmark or "",
     )  # fmt: skip
+
+
+@verb("config", "items*", "verdicts*", "benchmark?", "out")
+def comparisons(a: Arguments) -> None:
+    """Compare each tuned model with its base on the same questions; on one benchmark, if it is named."""
+    from finer.stats.differences import Resampling, compare
+
+    values = settings(a.config)
+    how = Resampling(values["seed"], **values["statistics"])
+    compare(a.items, a.verdicts, a.out, how, a.benchmark or "")
 
 
 @verb("config", "pairs*", "out")

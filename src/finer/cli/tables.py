@@ -5,31 +5,31 @@ from __future__ import annotations
 from finer.cli.verb import Arguments, settings, verb
 
 
-@verb("config", "estimates*", "out*")
+@verb("config", "estimates*", "comparisons*", "out*")
 def table_finer_benchmarks(a: Arguments) -> None:
     """Write the FINER table as Markdown, CSV, LaTeX and HTML."""
     from finer.tables.finer_benchmarks import write_finer_benchmarks
     from finer.tables.shown import shown
 
-    write_finer_benchmarks(a.estimates, a.out, shown(settings(a.config)))
+    write_finer_benchmarks(a.estimates, a.comparisons, a.out, shown(settings(a.config)))
 
 
-@verb("config", "estimates*", "out*")
+@verb("config", "estimates*", "comparisons*", "out*")
 def table_finer_answering(a: Arguments) -> None:
     """Write the three ways of answering side by side."""
     from finer.tables.finer_answering import write_finer_answering
     from finer.tables.shown import shown
 
-    write_finer_answering(a.estimates, a.out, shown(settings(a.config)))
+    write_finer_answering(a.estimates, a.comparisons, a.out, shown(settings(a.config)))
 
 
-@verb("config", "estimates*", "ranker", "out*")
+@verb("config", "estimates*", "comparisons*", "ranker", "out*")
 def table_blind_controls(a: Arguments) -> None:
     """Write what is right without seeing the image, and what seeing adds."""
     from finer.tables.blind_controls import write_blind_controls
     from finer.tables.shown import shown
 
-    write_blind_controls(a.estimates, a.ranker, a.out, shown(settings(a.config)))
+    write_blind_controls(a.estimates, a.comparisons, a.ranker, a.out, shown(settings(a.config)))
 
 
 @verb("config", "audits*", "verified*", "unverified*", "out*")
@@ -57,6 +57,24 @@ def figure_entity_count(a: Arguments) -> None:
     from finer.tables.shown import shown
 
     write_entity_count(a.estimates, a.out, shown(settings(a.config)))
+
+
+@verb("config", "name", "estimates*", "comparisons*", "out*")
+def table_ablation(a: Arguments) -> None:
+    """Write variants of one model, each against its base."""
+    from finer.tables.ablation import ablation_of, write_ablation
+
+    ablation, shown = ablation_of(settings(a.config), a.name)
+    write_ablation(a.estimates, a.comparisons, a.out, ablation, shown)
+
+
+@verb("config", "logs*", "out*")
+def figure_training(a: Arguments) -> None:
+    """Draw loss, accuracy and margin over the steps of training."""
+    from finer.tables.shown import shown
+    from finer.tables.training_figure import write_training
+
+    write_training(a.logs, a.out, shown(settings(a.config)))
 
 
 @verb("config", "name", "title", "estimates*", "out*")

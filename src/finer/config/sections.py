@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from finer.config.tuning import Name, Section, Share
+from finer.config.tuning import Name, RowName, Section, Share
 
 Setting = Literal["multi_obj", "multi_attr", "multi_rel", "wh"]
 Count = Annotated[int, Field(ge=0)]
@@ -125,7 +125,12 @@ class Study(Section):
     """Models that differ in one thing only, side by side."""
 
     title: str = Field(description="what they differ in")
-    models: dict[Name, str] = Field(min_length=1, description="model -> what it is there: the value, the seed, …")
+    models: dict[RowName, str] = Field(
+        min_length=1, description="model or model@adapter -> what it is there: the value, the seed, …"
+    )
+    spread: bool = Field(
+        False, description="they are one training with several seeds: print mean and standard deviation below"
+    )
 
 
 class Micro(Section):

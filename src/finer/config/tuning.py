@@ -6,10 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from finer.schemas import BASE
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 PhraseType = Literal["obj", "attr", "rel", "wh"]
-BASE = "base"  # the variant without an adapter
+
 AT = "@"  # "model@adapter" names a model with an adapter, in paths and in `studies`
 
 
@@ -45,6 +48,11 @@ class Preferences(Section):
     sources: dict[Name, TuningSource] = Field({}, description="the captions; null removes one of an overlaid file")
     phraser: Literal["rules"] = Field("rules", description="who states the positive phrases. rules: the scene graph")
     editor: Literal["rules"] = Field("rules", description="who replaces one slot. rules: the lexicon of negatives")
+    balanced: bool = Field(
+        True,
+        description="edit only so that the text alone does not tell what is true: replacements are drawn from what is "
+        "true elsewhere in the source. false: any plausible one, for small sources, which else yield little",
+    )
     caption_tokens: int = Field(
         512, ge=16, description="words of a caption that are read; the rest is cut, and counted"
     )
@@ -65,7 +73,7 @@ class Mixture(Section):
     positive_share: Share | None = Field(None, description="with queries: share, how many are positive")
     types: dict[PhraseType, float] = Field(
         {"obj": 1.0, "attr": 1.0, "rel": 1.0, "wh": 1.0},
-        description="weight of each type; a type left out is not drawn",
+        description="how likely a pair of each type is to be drawn next, against the others; a type left out is not",
     )
     natural_only: bool = Field(False, description="only captions of natural images")
 

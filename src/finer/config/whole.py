@@ -146,6 +146,15 @@ class Config(Section):
             found.setdefault(ablation.benchmark, {}).update(dict.fromkeys(n for n in names if n not in self.rows))
         return {benchmark: list(names) for benchmark, names in found.items()}
 
+    def ablation_verdicts(self) -> dict[str, list[str]]:
+        """Benchmark of ablations -> where the verdicts of their rows are, as MODEL/SUITE."""
+        found: dict[str, dict[str, None]] = {}
+        for name, ablation in self.ablations.items():
+            base, *tuned = self._ablation(name)
+            places = [f"{base}/finer", *(f"{row}/{'finer' if row in self.rows else 'ablation'}" for row in tuned)]
+            found.setdefault(ablation.benchmark, {}).update(dict.fromkeys(places))
+        return {benchmark: list(places) for benchmark, places in found.items()}
+
     @property
     def studied(self) -> list[str]:
         """Models of any study."""
@@ -185,6 +194,18 @@ class Config(Section):
         """Return the settings that proposals of negatives depend on, as JSON."""
         kept = self.negatives.model_dump(include={"unheard", "predictable"})
         return _compact({"seed": self.seed, "negatives": kept})
+
+    def preferring(self, *keys: str) -> str:
+        """Return the seed and some keys of ``preferences``, as JSON."""
+        return _compact({"seed": self.seed, "preferences": self.preferences.model_dump(include=set(keys))})
+
+    def learnt_from(self, role: Literal["train", "dev"]) -> list[str]:
+        """Return the sources of captions and preference pairs with a role."""
+        return [name for name, source in self.preferences.sources.items() if source.role == role]
+
+    def source_readers(self, *formats: str) -> str:
+        """Return a wildcard pattern of the sources in these formats."""
+        return _pattern(name for name, source in self.preferences.sources.items() if source.reader in formats)
 
     def verifying(self) -> str:
         """Return the settings that checks of negatives depend on, as JSON."""
@@ -230,6 +251,8 @@ class Config(Section):
         benchmarks = {name: self.benchmarks[name].title for name in self.tests}
         shown = self.evaluation.model_dump(include={"answering", "parser"})
         shown |= {"models": models, "benchmarks": benchmarks, "confidence": self.statistics.confidence}
+        if study is not None:
+            shown["spread"] = self.studies[study].spread
         if ablation is not None:
             entry = self.ablations[ablation]
             shown["benchmarks"] = {entry.benchmark: benchmarks[entry.benchmark]}
@@ -281,6 +304,10 @@ class Config(Section):
                     "read": _compact({"on_bad_item": self.on_bad_item, "split": source.split}),
                 }
                 for name, source in self.preferences.sources.items()
+            },
+            "mixtures": {
+                name: {"draw": _compact({"seed": self.seed, "mixture": mixture.model_dump(mode="json")})}
+                for name, mixture in self.mixtures.items()
             },
         }
 

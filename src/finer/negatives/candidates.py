@@ -58,6 +58,12 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     return [plural_of(name) for name in fitting] if plural else fitting
 
 
+def exchangeable(scene: Scene, text: str, head: str) -> bool:
+    """Whether a thing could itself be proposed in the place of those that may be proposed for it."""
+    category = _category(scene, text, head)
+    return category is not None and any(member.text == number_free(text) for member in category.members)
+
+
 def _fits_number(name: str, plural: bool) -> bool:
     """Whether a name can stand in a number: "sunglasses" only for several, "moss" only for one."""
     if takes_plural(name, plural=False):
@@ -179,10 +185,10 @@ def for_relation(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:
     plural = bool(target["plural"])
     swapped = [Candidate("predicate", other, name, plural) for other in _predicates(scene, row, target)]
     rng.shuffle(swapped)
-    ruled_out = _ruled_out(scene, row, target)
-    rng.shuffle(ruled_out)
+    excluded = [str(other["text"]) for other in ruled_out(scene, row, target)]
+    rng.shuffle(excluded)
     present = [
-        Candidate("relation_object", predicate, other, plural, first=not place) for place, other in enumerate(ruled_out)
+        Candidate("relation_object", predicate, other, plural, first=not place) for place, other in enumerate(excluded)
     ]
     absent = [
         Candidate("relation_object", predicate, other, plural)
@@ -208,7 +214,7 @@ def _predicates(scene: Scene, row: Row, target: Row) -> list[str]:
     ]
 
 
-def _ruled_out(scene: Scene, row: Row, target: Row) -> list[str]:
+def ruled_out(scene: Scene, row: Row, target: Row) -> list[Row]:
     """Return things of the scene of which the relation cannot hold, by what is stated of them.
 
     That is: the subject stands in the opposite relation to them, or the predicate holds of one target only and the
@@ -229,11 +235,11 @@ def _ruled_out(scene: Scene, row: Row, target: Row) -> list[str]:
         if other["category"] in {target["category"], scene.by_id[str(subject)]["category"]}:
             continue
         if opposite is not None and _stated(scene, subject, other_id, opposite, relation):
-            found.append(str(other["text"]))
+            found.append(other)
         elif scene.closed and relation in word_set("exclusive_predicates"):
             holds = number_free(str(other["category"])) in word_set("holders")
             if holds and not _linked(scene, other_id, row["target_id"]):
-                found.append(str(other["text"]))
+                found.append(other)
     return found
 
 

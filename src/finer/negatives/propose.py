@@ -125,13 +125,13 @@ class Drawing:
     ) -> tuple[Sequence[Candidate], str]:
         """Return what of the candidates may be proposed, and why that is too little if it is."""
         if self.heard is None or len(found) < FOUR:
-            return found, "too_few_candidates" if found else _nothing(row)
+            return found, "too_few_candidates" if found else nothing(row)
         if self.heard.share(scene, row, found[0].kind) > self.limits.predictable:
             return [], "predictable"
         return self.heard.order(scene, row, found, self.limits.unheard, rng), "too_few_true_elsewhere"
 
 
-def _nothing(row: Row) -> str:
+def nothing(row: Row) -> str:
     """Return why an element has no candidate at all."""
     if row["kind"] == "attribute" and row["category"] != "part" and families(str(row["category"])) is None:
         return "class_without_candidates"

@@ -33,9 +33,20 @@ class Asking:
 
 def askings(scene: Scene) -> tuple[list[Asking], list[Drop]]:
     """Return what can be asked for in a scene, and a drop with its reason for what cannot."""
-    said = {each for e in scene.relations for each in statements(e.text, str(e.parent_id), str(e.target_id))}
     kept: list[Asking] = []
     drops: list[Drop] = []
+    for asking, reason in every_asking(scene):
+        reason = reason or _without_negatives(asking)
+        if reason is None:
+            kept.append(asking)
+        else:
+            drops.append(drop("pairs", scene.benchmark, asking.item, reason, scene.image_id, asking.relation.text))
+    return kept, drops
+
+
+def every_asking(scene: Scene) -> Iterator[tuple[Asking, str | None]]:
+    """Yield both sides of each relation between things that are singled out, and why one cannot be asked for."""
+    said = {each for e in scene.relations for each in statements(e.text, str(e.parent_id), str(e.target_id))}
     for relation in scene.relations:
         if not (scene.singled_out(relation.parent_id) and scene.singled_out(relation.target_id)):
             continue  # dropped for all settings already, as ambiguous_object
@@ -43,12 +54,7 @@ def askings(scene: Scene) -> tuple[list[Asking], list[Drop]]:
         for asks_subject, answer, named in ((True, subject, target), (False, target, subject)):
             attributes = tuple({e.text: e for e in scene.attributes.get(named.element_id, ())}.values())
             asking = Asking(relation, asks_subject, answer, named, attributes)
-            reason = _fault(asking, said)
-            if reason is None:
-                kept.append(asking)
-            else:
-                drops.append(drop("pairs", scene.benchmark, asking.item, reason, scene.image_id, relation.text))
-    return kept, drops
+            yield asking, _fault(asking, said)
 
 
 def _fault(asking: Asking, said: set[tuple[str, str, str]]) -> str | None:
@@ -61,8 +67,10 @@ def _fault(asking: Asking, said: set[tuple[str, str, str]]) -> str | None:
         others = {target for predicate, one, target in said if (predicate, one) == (relation.text, relation.parent_id)}
     if len(others) > 1:
         return "wh_answer_not_unique"
-    if not asking.attributes:
-        return "wh_named_without_attribute"
+    return None if asking.attributes else "wh_named_without_attribute"
+
+
+def _without_negatives(asking: Asking) -> str | None:
     if not any(attribute.editable for attribute in asking.attributes):
         return "wh_no_editable_attribute"
     return None if asking.answer.editable else "wh_answer_without_negatives"

@@ -23,13 +23,13 @@ def retrieve_model(repo: str, revision: str, out: str | Path) -> None:
     """Fetch a checkpoint: safetensors and configuration files only, no code, no pickle."""
     patterns = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model"]
     with atomic_path(out) as partial:
-        _snapshot(repo, revision, "model", patterns, partial)
+        snapshot(repo, revision, "model", patterns, partial)
 
 
 def retrieve_comprecap(repo: str, annotations: str | Path, images: str | Path, revision: str = "main") -> None:
     """Fetch CompreCap: ``anno.json`` and the folder ``images``."""
     with atomic_path(Path(annotations).parent / "download") as partial:
-        _snapshot(repo, revision, "dataset", ["anno.json", "images/*"], partial)
+        snapshot(repo, revision, "dataset", ["anno.json", "images/*"], partial)
         _replace(partial / "images", Path(images))
         _replace(partial / "anno.json", Path(annotations))
         (partial / "revision.txt").replace(Path(annotations).parent / "revision.txt")
@@ -48,7 +48,8 @@ def retrieve_docci(source: str, descriptions: str | Path, images: str | Path) ->
     Path(images).with_name(DOCCI_IMAGES).unlink()
 
 
-def _snapshot(repo: str, revision: str, kind: str, patterns: list[str], folder: Path) -> None:
+def snapshot(repo: str, revision: str, kind: str, patterns: list[str], folder: Path) -> None:
+    """Fetch the files of a hub repository that match the patterns, and record the commit in ``revision.txt``."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 

@@ -12,7 +12,7 @@ from finer.stats.detection import d_prime_and_criterion
 from finer.stats.intervals import Array, clustered_error, minimal_detectable_difference, percentile_bounds
 from finer.stats.samples import CELLS_AT_ONCE, Sample, samples, share_rows
 from finer.stats.seeing import blind_tallies, seeing
-from finer.stats.tallies import CELL, tallies
+from finer.stats.tallies import CELL, only, tallies
 from finer.store import check_table, read_tables, write_table
 
 #: statistics that are not shares in percent
@@ -27,9 +27,13 @@ def estimate(
     seed: int,
     resamples: int,
     confidence: float,
+    benchmark: str = "",
 ) -> None:
-    """Read item and verdict files (each list is one table in parts) and write their estimates."""
-    tables = read_tables(items, ITEMS), read_tables(verdicts, VERDICTS)
+    """Read item and verdict files (each list is one table in parts) and write their estimates.
+
+    ``benchmark``: the only one to estimate; empty: all of them.
+    """
+    tables = only(read_tables(items, ITEMS), read_tables(verdicts, VERDICTS), benchmark)
     frame = estimates(*tables, seed=seed, resamples=resamples, confidence=confidence)
     write_table(frame, ESTIMATES, output)
 

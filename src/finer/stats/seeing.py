@@ -63,13 +63,13 @@ def seeing(counted: pl.DataFrame, sample: Sample, confidence: float) -> pl.DataF
     resampled = (resampled_shares(hits, trials, sample.weights) for hits in (seen_hits, blind_hits))
     bounds = percentile_bounds(next(resampled) - next(resampled), confidence)
     hybrid = newcombe(seen, seen_bounds, blind, blind_bounds)
-    alike = _alike(seen_hits - blind_hits, trials)
-    low, high = (np.where(alike, rare, usual) for rare, usual in zip(hybrid, bounds, strict=True))
+    few = alike(seen_hits - blind_hits, trials)
+    low, high = (np.where(few, rare, usual) for rare, usual in zip(hybrid, bounds, strict=True))
     gains = cells.with_columns(statistic=pl.lit(GAIN))
-    return pl.concat([*parts, estimate_rows(gains, seen - blind, (low, high), trials, alike, "newcombe")])
+    return pl.concat([*parts, estimate_rows(gains, seen - blind, (low, high), trials, few, "newcombe")])
 
 
-def _alike(difference: Array, trials: Array) -> Flags:
+def alike(difference: Array, trials: Array) -> Flags:
     """Return, per cell, whether fewer than ``RARE_IMAGES`` images differ from the commonest sign of the difference."""
     signs = np.stack([((np.sign(difference) == sign) & (trials > 0)).sum(axis=0) for sign in (-1, 0, 1)])
     return np.asarray((signs.sum(axis=0) - signs.max(axis=0)) < RARE_IMAGES)

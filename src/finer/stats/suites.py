@@ -15,12 +15,11 @@ import polars as pl
 
 from finer.errors import InputError
 from finer.keys import generator
-from finer.schemas import SUITE_COMPARISONS, SUITE_ESTIMATES
+from finer.schemas import BASE, SUITE_COMPARISONS, SUITE_ESTIMATES
 from finer.stats.intervals import Array, bootstrap_weights, percentile_bounds
 from finer.store import check_table
 from finer.suites.suite import Statistic, Suite
 
-BASE = "base"
 SWAPS = 10_000
 EXACT = 12  # clusters that differ: up to here all swaps are counted
 _BLOCK = 1000  # swaps at once

@@ -48,6 +48,23 @@ def tallies(items: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts).sort(*CELL, "image_id")
 
 
+def only(items: pl.DataFrame, verdicts: pl.DataFrame, benchmark: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return items and verdicts of one benchmark, or all if none is named. Verdicts on unknown items stay, to be seen.
+
+    Raises InputError if no item is of the benchmark.
+    """
+    if not benchmark:
+        return items, verdicts
+    here = items.filter(pl.col("benchmark") == benchmark)
+    if here.is_empty():
+        raise InputError(
+            "no items of this benchmark", field="benchmark", found=benchmark,
+            expected=" | ".join(items["benchmark"].unique().sort()), cure="give its items",
+        )  # fmt: skip
+    others = items.filter(pl.col("benchmark") != benchmark)
+    return here, verdicts.join(others, on=_QUESTION, how="anti")
+
+
 def check_pairs(items: pl.DataFrame) -> None:
     """Raise InputError unless every group is one positive and one negative question of one image and cell."""
     columns = ["suite", "benchmark", "group_id", "answering", "control"]

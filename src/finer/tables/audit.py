@@ -46,7 +46,7 @@ def write_audit(
         audits: files of AUDIT, one a benchmark.
         verified, unverified: files of ESTIMATES of the questions made with and without verification.
         outputs: the files to write.
-        shown: models and benchmarks in order.
+        shown: models and benchmarks in order; tuned models are left out.
     """
     rows = audit(
         read_tables(audits, AUDIT), read_tables(verified, ESTIMATES), read_tables(unverified, ESTIMATES), shown
@@ -71,8 +71,8 @@ def audit(audits: pl.DataFrame, verified: pl.DataFrame, unverified: pl.DataFrame
         known = estimates.filter(
             pl.col("setting").is_in(list(SETTINGS)), pl.col("benchmark").is_in(list(shown.benchmarks))
         )
-        cells = select(known, ["paired_accuracy"], shown.answering, shown.scorer)
-        subjects = shown.subjects(cells)
+        cells = select(shown.untuned.only(known), ["paired_accuracy"], shown.answering, shown.scorer)
+        subjects = shown.untuned.subjects(cells)
         check_grid(cells, subjects)
         count = (pl.col("value") * pl.col("n") / 100).round().cast(pl.Int64)
         parts.append(
@@ -142,6 +142,6 @@ def _footnotes(shown: Shown) -> Iterator[str]:
     )
     yield (
         "Without verification: pairs made of the first proposals, drawn by the same keys and asked and read in the "
-        f"same way. {shown.how}"
+        f"same way; tuned models are not asked them. {shown.how}"
     )
     yield notes.intervals(shown)

@@ -12,9 +12,10 @@ from typing import Any
 import polars as pl
 
 from finer.errors import InputError
-from finer.schemas import ESTIMATES, POOLED, SETTINGS, TEXT_RANKER
+from finer.schemas import BASE, COMPARISONS, ESTIMATES, POOLED, SETTINGS, TEXT_RANKER
 from finer.store import read_table, read_tables
-from finer.tables import notes
+from finer.tables import compared, notes
+from finer.tables.compared import DIFFERENCE
 from finer.tables.labels import ALWAYS_YES, ONE_PHRASE_KEPT, RANDOM_GUESS, SETTING_TITLES, bracket, percent
 from finer.tables.layout import Cell, Column, Group, Layout, Row, write_layout
 from finer.tables.shown import Shown
@@ -25,7 +26,7 @@ BLIND, SEEN, GAIN = "paired_accuracy", "seen_paired_accuracy", "gain_of_seeing"
 STATISTICS = (SEEN, BLIND, GAIN)
 RANKER = "text_ranker"
 ALL_FEATURES = "all"
-COLUMNS = [*TIDY, "n_images", "interval", "scorer", "control", "statistic", "features"]
+COLUMNS = [*TIDY, "n_images", "interval", "scorer", "control", "statistic", "features", *DIFFERENCE]
 #: bound -> its title and its value in the list settings and in wh (None: there is no such bound)
 BOUNDS: Mapping[str, tuple[str, float, float | None]] = {
     "independent_guessing": ("Independent guessing", RANDOM_GUESS, RANDOM_GUESS),
@@ -40,10 +41,12 @@ _ROUNDING = 1e-6
 
 
 def write_blind_controls(
-    estimates: Sequence[str | Path], ranker: str | Path, outputs: Sequence[str | Path], shown: Shown
-) -> None:
+    estimates: Sequence[str | Path], comparisons: Sequence[str | Path], ranker: str | Path,
+    outputs: Sequence[str | Path], shown: Shown,
+) -> None:  # fmt: skip
     """Write each output by its suffix: .csv (one estimate a row), .md, .tex or .html."""
-    rows = blind_controls(read_tables(estimates, ESTIMATES), read_table(ranker, TEXT_RANKER), shown)
+    differences = read_tables(comparisons, COMPARISONS)
+    rows = blind_controls(read_tables(estimates, ESTIMATES), differences, read_table(ranker, TEXT_RANKER), shown)
     layout = blind_layout(rows, shown)
     for output in outputs:
         if Path(output).suffix == ".csv":
@@ -52,11 +55,14 @@ def write_blind_controls(
             write_layout(layout, output)
 
 
-def blind_controls(estimates: pl.DataFrame, ranker: pl.DataFrame, shown: Shown) -> pl.DataFrame:
+def blind_controls(
+    estimates: pl.DataFrame, comparisons: pl.DataFrame, ranker: pl.DataFrame, shown: Shown
+) -> pl.DataFrame:
     """Return the table's rows (columns ``COLUMNS``): bounds, the text-only ranker by features, then the models.
 
-    Values are percent, of ``gain_of_seeing`` points. Estimates pooled over all benchmarks come with the models' rows
-    if there are any; the laid-out table leaves them out.
+    Values are percent, of ``gain_of_seeing`` points; tuned rows carry the difference of that gain to their base's.
+    Estimates pooled over all benchmarks come with the models' rows if there are any; the laid-out table leaves them
+    out.
     Raises InputError where a control or the ranker is missing, and where a gain is not the difference it is said
     to be or is not one over the same pairs.
     """
@@ -72,6 +78,8 @@ def blind_controls(estimates: pl.DataFrame, ranker: pl.DataFrame, shown: Shown) 
     check_grid(cells, order, ["control", "statistic"])
     _check_complete(cells)
     _check_gains(cells)
+    pooled = pl.col("benchmark") == POOLED  # not laid out, so corrected apart
+    cells = pl.concat([compared.beside(cells.filter(some), comparisons, [GAIN]) for some in (~pooled, pooled)])
     models = ordered(cells, order, benchmarks, control=CONTROLS, statistic=STATISTICS)
     places = models.filter(pl.col("benchmark") != POOLED).select("benchmark", "setting").unique(maintain_order=True)
     read = _ranked(ranker, places)
@@ -86,17 +94,19 @@ def blind_layout(rows: pl.DataFrame, shown: Shown) -> Layout:
     )
     key = ["model", "variant", "statistic", "control", "benchmark", "setting"]
     found = {tuple(row[name] for name in key): row for row in rows.iter_rows(named=True)}
-    order = [one for one in dict.fromkeys(rows.select("model", "variant").rows()) if one[0] in shown.models]
     measured = rows.filter(pl.col("statistic") == GAIN)
     places = measured.select("benchmark", "setting").unique(maintain_order=True).rows()
     lines = [
         Row((title, ""), tuple(_cell(found[(name, None, BLIND, None, *place)]) for place in places))
         for name, title in {**{name: bound[0] for name, bound in BOUNDS.items()}, RANKER: "Text-only ranker"}.items()
     ]
-    for subject in order:
+    for subject in shown.order:
         for line, (what, label) in enumerate(_LINES.items()):
             cells = tuple(_cell(found[(*subject, *what, *place)]) for place in places)
             lines.append(Row(("" if line else shown.title(subject), label), cells, opens=not line))
+        for control in CONTROLS if subject[1] != BASE else ():
+            gains = tuple(compared.difference_cell(found[(*subject, GAIN, control, *place)]) for place in places)
+            lines.append(Row(("", f"difference in {_LINES[GAIN, control]}"), gains, minor=True))
     pairs = {(b, s): n for b, s, n in measured.select("benchmark", "setting", "n").iter_rows()}
     groups = tuple(
         Group(title, tuple(Column(SETTING_TITLES[s], f"{pairs[b, s]:,} pairs") for b, s in places if b == name))
@@ -138,7 +148,7 @@ def _ranked(ranker: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
 
 def _beside(rows: pl.DataFrame) -> pl.DataFrame:
     """Fill the columns that a bound or the ranker does not have."""
-    types = {**ESTIMATES.columns, "features": pl.String()}
+    types = {**ESTIMATES.columns, "features": pl.String(), **dict.fromkeys(DIFFERENCE, pl.Float64())}
     empty = [pl.lit(None, types[name]).alias(name) for name in COLUMNS if name not in rows.columns]
     return rows.with_columns(*empty).with_columns(statistic=pl.lit(BLIND))
 
@@ -179,6 +189,8 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
         "image. These two and the right image are over the same pairs, drawn by key; the FINER table is over all pairs."
     )
     yield f"Gain of seeing: right image less control, pair by pair, in percentage points. {notes.intervals(shown)}"
+    if shown.tuned:
+        yield compared.note(measured, shown, "Difference in gain")
     kinds = measured["interval"].unique().to_list()
     if "newcombe" in kinds:
         yield "Gains that the bootstrap is not to be trusted with have Newcombe's interval of paired differences."

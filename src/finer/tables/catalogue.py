@@ -31,7 +31,7 @@ def find_tables(results: str | Path) -> list[Path]:
 
     Left out: raw files, parts of unfinished jobs, the rounds of negatives (``rounds/``), whose rows stand again in the
     settled tables (their provenance, ``*.run.parquet``, stays in), what was made without verification for the audit
-    (``unverified``), and estimates of studies, which hold those of the tables once more.
+    (``unverified``), and estimates and comparisons of studies and ablations, which hold those of the tables once more.
     """
     found = []
     for path in sorted(Path(results).rglob("*.parquet")):
@@ -39,7 +39,9 @@ def find_tables(results: str | Path) -> list[Path]:
         raw = "raw" in folders or "training" in folders
         unfinished = any(name.startswith(".") or name.endswith(".parts") for name in (*folders, path.name))
         superseded = "rounds" in folders and not path.name.endswith(".run.parquet")
-        apart = "unverified" in (*folders, *path.name.split(".")) or path.name.startswith("study.")
+        apart = "unverified" in (*folders, *path.name.split(".")) or path.name.startswith(
+            ("study.", "ablation.", "comparisons.ablation.")
+        )
         if not (raw or unfinished or superseded or apart):
             found.append(path)
     return found

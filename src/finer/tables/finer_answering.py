@@ -12,9 +12,10 @@ from typing import Any
 import polars as pl
 
 from finer.errors import InputError
-from finer.schemas import ESTIMATES, POOLED, SETTINGS
+from finer.schemas import COMPARISONS, ESTIMATES, POOLED, SETTINGS
 from finer.store import read_tables
-from finer.tables import notes
+from finer.tables import compared, notes
+from finer.tables.compared import DIFFERENCE
 from finer.tables.labels import ANSWERING_TITLES, SETTING_TITLES, bracket, listed, percent
 from finer.tables.layout import Cell, Column, Group, Layout, Row, write_layout
 from finer.tables.shown import Shown
@@ -22,16 +23,18 @@ from finer.tables.tidy import TIDY, check_grid, check_present, ordered, write_cs
 
 WAYS = tuple(ANSWERING_TITLES)
 STATISTICS = ("paired_accuracy", "positive_accuracy", "negative_accuracy", "unparsed_share")
-COLUMNS = [*TIDY, "n_images", "interval", "scorer", "statistic"]
+COLUMNS = [*TIDY, "n_images", "interval", "scorer", "statistic", *DIFFERENCE]
 #: stored beside the shown scorer: per token, an option is not the less likely for being long
 PER_TOKEN = ("likelihood", "mean")
 _PLACE = ["model", "variant", "benchmark", "setting", "answering", "scorer"]
 _ROUNDING = 1e-6
 
 
-def write_finer_answering(estimates: Sequence[str | Path], outputs: Sequence[str | Path], shown: Shown) -> None:
+def write_finer_answering(
+    estimates: Sequence[str | Path], comparisons: Sequence[str | Path], outputs: Sequence[str | Path], shown: Shown
+) -> None:
     """Write each output by its suffix: .csv (one estimate a row), .md, .tex or .html."""
-    rows = finer_answering(read_tables(estimates, ESTIMATES), shown)
+    rows = finer_answering(read_tables(estimates, ESTIMATES), read_tables(comparisons, COMPARISONS), shown)
     layout = answering_layout(rows, shown)
     for output in outputs:
         if Path(output).suffix == ".csv":
@@ -40,10 +43,11 @@ def write_finer_answering(estimates: Sequence[str | Path], outputs: Sequence[str
             write_layout(layout, output)
 
 
-def finer_answering(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
+def finer_answering(estimates: pl.DataFrame, comparisons: pl.DataFrame, shown: Shown) -> pl.DataFrame:
     """Return the table's rows (columns ``COLUMNS``, percent) in the order shown, of every scorer of the three ways.
 
-    The benchmark "pooled" stands for all of them together; with a single benchmark it is left out.
+    The benchmark "pooled" stands for all of them together; with a single benchmark it is left out. Tuned rows carry
+    their differences to the base of the three accuracies.
     Raises InputError for a missing estimate, and for numbers that cannot belong to the same pairs.
     """
     benchmarks = [*shown.benchmarks, POOLED]
@@ -57,6 +61,7 @@ def finer_answering(estimates: pl.DataFrame, shown: Shown) -> pl.DataFrame:
     check_grid(cells, order, ["answering", "scorer", "statistic"])
     _check_pairs(cells)
     _check_pooled(cells)
+    cells = compared.beside(cells, comparisons, STATISTICS[:3])
     return ordered(cells, order, benchmarks, answering=WAYS, statistic=STATISTICS).select(COLUMNS)
 
 
@@ -172,6 +177,12 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
     names = {PER_TOKEN: "likelihood by the mean log-probability per token"}
     texts = [names.get((way, scorer), f"{way} by the scorer {scorer}") for way, scorer in stored]
     yield f"The CSV of this table holds these numbers and, not shown here, {listed(texts)}."
+    if shown.tuned:
+        yield (
+            "It also holds the differences of these accuracies of each tuned model to its base, with interval, p "
+            "and q (p after Benjamini and Hochberg over all differences of this table by one way of answering and one "
+            "scorer)."
+        )
 
 
 def _unread(ways: Mapping[str, pl.DataFrame], shown: Shown) -> str:

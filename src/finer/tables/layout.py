@@ -58,7 +58,7 @@ class Row:
     """Labels (one a stub column), then one cell a column.
 
     ``minor`` rows belong to the row above them; a ``heading`` names the rows below it, and its cells say something
-    of their columns; a row that ``opens`` is set off from the one above.
+    of their columns; a row that ``opens`` is set off from the one above; a ``nested`` one is a variant of one above.
     """
 
     labels: tuple[str, ...]
@@ -66,11 +66,12 @@ class Row:
     minor: bool = False
     heading: bool = False
     opens: bool = False
+    nested: bool = False
 
     @property
     def look(self) -> str:
         """The flags that are set, as names of classes."""
-        return " ".join(name for name in ("minor", "heading", "opens") if getattr(self, name))
+        return " ".join(name for name in ("minor", "heading", "opens", "nested") if getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,18 @@ from finer.stats.intervals import RARE_IMAGES
 from finer.tables.labels import listed, percent
 from finer.tables.shown import Shown
 
-COVERED = "The intervals cover the sampling of images only, not the training of models or the making of questions."
+COVERED = (
+    "The intervals cover the sampling of images only, not the training of models (one seed each) or the making of "
+    "questions."
+)
+
+
+def spread(rows: int) -> str:
+    """Say what mean and standard deviation over rows are, where these are one training with several seeds."""
+    return (
+        f"Mean and standard deviation (of a sample) over the {rows} trainings, which differ in their seed only. The "
+        "intervals cover the sampling of images only."
+    )
 
 
 def intervals(shown: Shown, outcomes: str = "right or wrong pairs occur") -> str:

@@ -1,7 +1,8 @@
 """Numbers printed for the paper's models, to be compared with a run on the same models and data.
 
 Source: arXiv 2603.17662 as updated on its project page. ``published/finer_benchmarks.csv`` is percent, one decimal;
-``published/granularity.csv`` was read off a plot by eye and is in fractions (InternVL-3.5 14B only).
+``published/granularity.csv`` was read off a plot by eye and is in fractions (InternVL-3.5 14B only). The ablations
+are of InternVL-3.5 8B on FINER-CompreCap; their columns ``repope`` and ``mmstar`` are of suites that are not shown yet.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from finer.schemas import SETTINGS
 
 #: the one model of the published granularity figure
 GRANULARITY_MODEL = "InternVL-3.5,14B"
+
+#: the one model and benchmark of the published ablations; ablation -> its columns of labels
+ABLATION_MODEL, ABLATION_BENCHMARK = "InternVL-3.5,8B", "comprecap"
+ABLATIONS = {"strategy": ("method", "queries"), "subset": ("subset",)}
 
 
 def published_accuracy() -> pl.DataFrame:
@@ -41,6 +46,22 @@ def published_granularity() -> pl.DataFrame:
     return long.select(
         "benchmark", "level", tuned=pl.col("variant") == "tuned_accuracy", published=100 * pl.col("published")
     )
+
+
+def published_ablation(name: str) -> pl.DataFrame:
+    """Return a published ablation: row ("model,size"), benchmark, labels (joined by a space), setting, published.
+
+    Empty for ablations that the paper does not have.
+    """
+    columns = {"row": pl.String, "benchmark": pl.String, "labels": pl.String, "setting": pl.String}
+    if name not in ABLATIONS:
+        return pl.DataFrame(schema={**columns, "published": pl.Float64})
+    wide = _read(f"ablation_{name}.csv").with_columns(
+        labels=pl.concat_str(ABLATIONS[name], separator=" ", ignore_nulls=True),
+        row=pl.lit(ABLATION_MODEL), benchmark=pl.lit(ABLATION_BENCHMARK),
+    )  # fmt: skip
+    long = wide.unpivot(SETTINGS, index=["row", "benchmark", "labels"], variable_name="setting", value_name="published")
+    return long.with_columns(pl.col("published").cast(pl.Float64))
 
 
 def check_published_row(row: str, model: str) -> None:

@@ -3,42 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
+from finer.config.tuning import AT, subject
 from finer.errors import InputError
+from finer.schemas import BASE
 
-BASE = "base"
-TUNED = "tuned"  # the variant that published tuned rows are compared with
 Subject = tuple[str, str]  # model, variant
 
 
 @dataclass(frozen=True)
 class ModelName:
-    """How a model is shown; ``published``: "model,size" of the published row that it reproduces."""
+    """How a row is shown.
+
+    ``published``: "model,size" of the published rows that the model and its tuned variants are compared with;
+    ``variant``: the title of the adapter, of a tuned row.
+    """
 
     title: str
     size: str = ""
     published: str | None = None
+    variant: str = ""
+
+    @property
+    def full(self) -> str:
+        """The name in a legend or a sentence."""
+        plain = f"{self.title} {self.size}".strip()
+        if not self.variant:
+            return plain
+        return f"{plain} {self.variant}" if self.variant.startswith("+") else f"{plain} ({self.variant})"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The models (rows) and benchmarks (name -> title, columns) in order, and how answers were got and read."""
+    """The rows ("model" or "model@adapter") and benchmarks (name -> title, columns) in order, and how answers were got.
+
+    ``spread``: the rows are one thing several times, so their mean and standard deviation are of interest.
+    """
 
     models: Mapping[str, ModelName]
     benchmarks: Mapping[str, str]
     answering: str = "letter"
     parser: str = "strict"
     confidence: float = 0.95
+    spread: bool = False
+
+    @property
+    def order(self) -> list[Subject]:
+        """The rows in order."""
+        return [subject(row) for row in self.models]
+
+    @property
+    def tuned(self) -> list[Subject]:
+        """The rows of tuned models in order."""
+        return [one for one in self.order if one[1] != BASE]
+
+    @property
+    def untuned(self) -> Shown:
+        """The same with the models as they are, without their tuned variants."""
+        return replace(self, models={row: name for row, name in self.models.items() if subject(row)[1] == BASE})
+
+    def name(self, subject: Subject) -> ModelName:
+        """Return how a row is shown."""
+        return self.models[row_name(subject)]
 
     def title(self, subject: Subject) -> str:
-        """Return the name of a model variant in a legend or a sentence."""
-        model, variant = subject
-        title = f"{self.models[model].title} {self.models[model].size}".strip()
-        return title if variant == BASE else f"{title} ({variant})"
+        """Return the name of a row in a legend or a sentence."""
+        return self.name(subject).full
+
+    def only(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the frame's rows of the models and variants that are shown."""
+        wanted = pl.DataFrame(self.order, schema={"model": pl.String, "variant": pl.String}, orient="row")
+        return frame.join(wanted, on=["model", "variant"], how="semi", maintain_order="left")
 
     def scorer_of(self, answering: str) -> str:
         """The scorer that the tables show: the parser of letters, or the sum of an option's log-probabilities."""
@@ -69,25 +108,31 @@ class Shown:
         return f"{100 * self.confidence:g} %"
 
     def subjects(self, estimates: pl.DataFrame) -> list[Subject]:
-        """Return the (model, variant) rows in the order shown, the base variant of each model first.
+        """Return the (model, variant) rows in the order shown.
 
-        Raises InputError if the estimates lack a model that is to be shown, or hold another one.
+        Raises InputError if the estimates lack a row that is to be shown, or hold another one.
         """
-        wanted, found = list(self.models), estimates["model"].unique().to_list()
-        for names, expected, message in (
-            (sorted(set(found) - set(wanted)), wanted, "estimates of a model that is not configured"),
-            ([name for name in wanted if name not in found], wanted, "no estimates of a configured model"),
+        wanted, found = self.order, estimates.select("model", "variant").unique().rows()
+        for names, message in (
+            (sorted(set(found) - set(wanted)), "estimates of a model that is not configured"),
+            ([one for one in wanted if one not in found], "no estimates of a configured model"),
         ):
             if names:
                 raise InputError(
-                    message, field="model", found=", ".join(names), expected=", ".join(expected),
+                    message, field="model, variant", found=", ".join(map(row_name, names)),
+                    expected=", ".join(self.models),
                     cure="rerun the rules before this one with the same configuration",
                 )  # fmt: skip
-        pairs = estimates.select("model", "variant").unique().rows()
-        return sorted(pairs, key=lambda pair: (wanted.index(pair[0]), pair[1] != BASE, pair[1]))
+        return wanted
+
+
+def row_name(subject: Subject) -> str:
+    """Return "model" or "model@adapter"."""
+    model, variant = subject
+    return model if variant == BASE else f"{model}{AT}{variant}"
 
 
 def shown(values: Mapping[str, Any]) -> Shown:
-    """Read the configuration's layout: models (title, size, published), benchmarks (titles), answering, parser, …"""
+    """Read the configuration's layout: models (title, size, published, variant), benchmarks (titles), answering, …"""
     models = {name: ModelName(**entry) for name, entry in values["models"].items()}
     return Shown(**{**values, "models": models})

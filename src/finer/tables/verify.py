@@ -3,9 +3,11 @@
 On one machine two runs give the same bytes. Another processor rounds differently, so an answer that hangs on the last
 digits may flip. Allowed is therefore what ``ALLOWED_PAIRS`` flipped pairs (or queries) change:
 
-- ``value`` and ``difference``: ALLOWED_PAIRS / n x 100 percentage points; ``unparsed`` the same;
+- ``value`` and ``difference_to_published``: ALLOWED_PAIRS / n x 100 percentage points; ``unparsed`` the same;
 - ``ci_low`` and ``ci_high``: twice that, since a bound moves with the value and with its spread;
+- ``difference`` (to the base), ``diff_low`` and ``diff_high``: twice as much as value and bounds, being of two askings;
 - of a row whose ``statistic`` is ``gain_of_seeing``, a difference of two askings, each of them twice as much again;
+- ``p`` and ``q``: listed; they follow from the differences, which are compared;
 - ``interval`` may differ (an answer can tip the choice between bootstrap and Wilson, or that none is to be trusted):
   listed, within tolerance, and so are the bounds of the side whose interval is ``none``;
 - ``count`` in a table without ``n``: ALLOWED_PAIRS;
@@ -28,9 +30,13 @@ ALLOWED_PAIRS = 2
 NOT_COMPARED = ("times.csv",)
 _GAIN = "gain_of_seeing"
 _ROUNDING = 2e-4  # both sides are rounded to four decimals
-_FACTOR = {"value": 1, "difference": 1, "unparsed": 1, "ci_low": 2, "ci_high": 2}
+_FACTOR = {
+    "value": 1, "difference_to_published": 1, "unparsed": 1, "ci_low": 2, "ci_high": 2,
+    "difference": 2, "diff_low": 4, "diff_high": 4,
+}  # fmt: skip
+_LISTED = ("interval", "p", "q")
 _EXACT = ("n", "n_images", "published")
-_MEASURED = (*_FACTOR, *_EXACT, "interval", "count")
+_MEASURED = (*_FACTOR, *_EXACT, *_LISTED, "count")
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,8 @@ def _compare_cell(
         elif column in _FACTOR and reference.get("n"):
             askings = 2 if reference.get("statistic") == _GAIN else 1
             allowed = askings * _FACTOR[column] * 100 * allowed_pairs / float(str(reference["n"]))
-        close = column == "interval" or _tipped(column, reference, run) or (
+        listed = column in _LISTED and (column == "interval" or None not in (before, after))
+        close = listed or _tipped(column, reference, run) or (
             allowed is not None and before is not None and after is not None
             and abs(float(after) - float(before)) <= allowed + _ROUNDING
         )  # fmt: skip

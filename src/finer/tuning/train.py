@@ -131,6 +131,8 @@ def training_log(history: list[dict[str, float]], model: str, variant: str, trai
         values = {column: entry.get(f"{prefix}{name}") for column, name in _LOGGED.items()}
         if training.method == "sft":
             values |= dict.fromkeys(("accuracy", "margin", "chosen_reward", "rejected_reward"))
+        elif values["margin"] == 0.0:  # before the first update: all rewards are zero, none is above another
+            values["accuracy"] = None
         place = {"model": model, "variant": variant, "split": split, "step": step, "pairs": step * a_step}
         rows.setdefault((split, step), {**place, **values})
     return table_from([rows[key] for key in sorted(rows, key=lambda key: (key[0] != _TRAIN, key[1]))], TRAINING_LOG)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from transformers.modeling_utils import PreTrainedModel
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
@@ -46,6 +47,21 @@ class Guards(TrainerCallback):  # type: ignore[misc]
                 "the gradient is zero, so nothing is learnt", norm, "above zero",
                 "see that answers are not cut (tuning.max_tokens) and that tuning.modules are used by the model",
             )  # fmt: skip
+
+
+class Lines(TrainerCallback):  # type: ignore[misc]
+    """Writes a line of the training log to the standard error, in place of the library's dictionaries."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """Write what a row of the log says."""
+        shown = {
+            name.removeprefix("eval_").removeprefix("rewards/"): value for name, value in (logs or {}).items()
+            if name.removeprefix("eval_") in ("loss", "rewards/accuracies", "rewards/margins", "grad_norm")
+        }  # fmt: skip
+        if shown and state.is_world_process_zero:
+            split = "held out" if "eval_loss" in (logs or {}) else "train"
+            values = ", ".join(f"{name} {float(value):.4f}" for name, value in shown.items())
+            print(f"step {state.global_step}/{state.max_steps}, {split}: {values}", file=sys.stderr, flush=True)
 
 
 class PairTrainer(DPOTrainer):  # type: ignore[misc]
@@ -138,12 +154,13 @@ def build(
         "model": model,
         "peft_config": lora.lora_config(model, training),
         "processing_class": writer.processor,
-        "callbacks": [Guards(), CompleteCheckpoints()],
+        "callbacks": [Guards(), Lines(), CompleteCheckpoints()],
         "train_dataset": dataset(chosen.train, training.method),
         "eval_dataset": dataset(chosen.held_out, training.method) if watched else None,
     }
     if training.method == "sft":
         trainer = SFTTrainer(args=SFTConfig(**shared, completion_only_loss=True), **common)
+        trainer.remove_callback(PrinterCallback)
         trainer.data_collator = PlainCollator(trainer.data_collator, writer)
         check_adapted(trainer.model, wanted)
         return trainer
@@ -153,6 +170,7 @@ def build(
         else PlainCollator(DataCollatorForVisionPreference(writer.processor), writer)
     )
     trainer = PairTrainer(args=DPOConfig(**shared, beta=training.beta), data_collator=collator, **common)
+    trainer.remove_callback(PrinterCallback)
     check_adapted(trainer.model, wanted)
     if training.shared_prompt:
         share_prompts(model)  # after the trainer, which replaces the forward pass by its own

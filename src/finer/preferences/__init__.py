@@ -1,0 +1,1 @@
+"""Long captions -> true phrases -> one slot edited -> preference pairs -> mixtures that adapters are trained on."""
