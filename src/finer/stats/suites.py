@@ -9,16 +9,18 @@ well have gone the other way round.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from finer.errors import InputError
 from finer.keys import generator
-from finer.schemas import BASE, SUITE_COMPARISONS, SUITE_ESTIMATES
+from finer.schemas import BASE, ITEMS, SUITE_COMPARISONS, SUITE_ESTIMATES, VERDICTS
 from finer.stats.intervals import Array, bootstrap_weights, percentile_bounds
-from finer.store import check_table
-from finer.suites.suite import Statistic, Suite
+from finer.store import check_table, read_tables, write_table
+from finer.suites.suite import Statistic, Suite, load_suite
 
 SWAPS = 10_000
 EXACT = 12  # clusters that differ: up to here all swaps are counted
@@ -192,3 +194,32 @@ def _unparsed(judged: pl.DataFrame, split: str) -> float:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def write_suite_numbers(
+    module: str,
+    name: str,
+    items: Sequence[str | Path],
+    verdicts: Sequence[str | Path],
+    estimates: str | Path,
+    comparisons: str | Path,
+    *,
+    seed: int,
+    resamples: int,
+    confidence: float,
+) -> None:
+    """Read a suite's items and verdicts, write SUITE_ESTIMATES and SUITE_COMPARISONS under the configured name.
+
+    Args:
+        module: the suite's module.
+        name: its name in the configuration.
+        items, verdicts, estimates, comparisons: files.
+        seed, resamples, confidence: of the intervals.
+    """
+    tables = read_tables(items, ITEMS), read_tables(verdicts, VERDICTS)
+    suite = replace(load_suite(module), name=name)
+    for compute, table, path in (
+        (suite_estimates, SUITE_ESTIMATES, estimates), (suite_comparisons, SUITE_COMPARISONS, comparisons),
+    ):  # fmt: skip
+        found = compute(suite, *tables, seed=seed, resamples=resamples, confidence=confidence)
+        write_table(found, table, path)
