@@ -23,7 +23,8 @@ _ASK = {"subject": asking.subject, "predicate": asking.relation, "object": askin
 
 def write(seed: int, count: int, folder: Path) -> Sequence[Scene]:
     """Write ``crpe_relation.jsonl`` and the images: about ``count`` rows, the four of a question together."""
-    scenes, lines = [], []
+    scenes: list[Scene] = []
+    lines: list[str] = []
     for number, scene in enumerate(draw_pool(seed, POOL, max(3, count // 3))):
         if len(lines) >= count:
             break
