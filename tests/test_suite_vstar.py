@@ -190,7 +190,7 @@ def test_bad_annotations_missing_images_and_files_are_named(tmp_path: Path) -> N
     with pytest.raises(InputError, match="shuffle_seed"):
         items_of(SUITE, sources, "drop")
     with pytest.raises(InputError, match="not a seed"):
-        items_of(SUITE, Sources(tmp_path, tmp_path, "vstar", options={"shuffle_seed": "first"}))
+        items_of(SUITE, Sources(tmp_path, tmp_path, "vstar", options={"shuffle_seed": "first"}), "drop")
     with pytest.raises(InputError, match="no such folder"):
         items_of(SUITE, Sources(tmp_path / TYPES[0], tmp_path, "vstar"))
 
