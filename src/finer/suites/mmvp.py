@@ -31,7 +31,7 @@ FOLDER = "MMVP Images"
 PAIR = 2
 MAX_NEW_TOKENS = 64  # the official wording does not ask for the letter alone
 #: index -> a word of its question (the correction is of the released question, not of whatever has its number).
-#: https://github.com/tsb0601/MMVP/issues/30, issues/14; of row 99 the reports disagree. lmms-eval swaps all four.
+#: Reported to the authors; of row 99 the reports disagree. lmms-eval's copy of the data swaps all four.
 CORRECTED = {99: "tusks", 100: "tusks", 279: "sitting", 280: "sitting"}
 SCORERS = {"toolkit": "toolkit_choice", "lenient": "lenient_letter", "strict": "strict_letter"}
 _MARK = re.compile(r"\(([a-e])\)", re.IGNORECASE)
