@@ -20,11 +20,11 @@ _OPTIONAL = ("prediction", "read", "parts")
 Score = Callable[[pl.DataFrame], pl.DataFrame]
 
 
-def by_option(parse: Callable[[pl.Expr], pl.Expr]) -> Score:
-    """Return the scorer of a parser that reads the position of an option from the text."""
+def by_option(parse: Callable[[pl.Expr], pl.Expr], column: str = "text") -> Score:
+    """Return the scorer of a parser that reads the position of an option from the text, or another column."""
 
     def score(joined: pl.DataFrame) -> pl.DataFrame:
-        read = parse(pl.col("text"))
+        read = parse(pl.col(column))
         known = pl.when(read < pl.col("options").list.len()).then(read)
         return joined.with_columns(prediction=known).with_columns(
             score=(pl.col("prediction") == pl.col("answer_index")).fill_null(False).cast(pl.Float64),
@@ -34,8 +34,27 @@ def by_option(parse: Callable[[pl.Expr], pl.Expr]) -> Score:
     return score
 
 
+def by_option_texts(read: Callable[[str, list[str], int], int | None]) -> Score:
+    """Return the scorer of a parser that needs the texts of the options beside the reply."""
+    columns = ("text", "options", "answer_index")
+
+    def parse(row: pl.Expr) -> pl.Expr:
+        return row.map_elements(lambda found: read(*(found[name] for name in columns)), return_dtype=pl.Int64())
+
+    scored = by_option(parse, "_row")
+    return lambda joined: scored(joined.with_columns(_row=pl.struct(columns))).drop("_row")
+
+
 SCORES: Mapping[str, Score] = {
     "strict_letter": by_option(parsers.strict_letter),
+    "lenient_letter": by_option(parsers.lenient_letter),
+    "one_character_letter": by_option(parsers.one_character_letter),
+    "mmstar_official_letter": by_option(parsers.mmstar_official_letter),
+    "whole_word_a_b": by_option(parsers.whole_word_a_b),
+    "whole_word_yes_no": by_option(parsers.whole_word_yes_no),
+    "toolkit_choice": by_option_texts(parsers.toolkit_choice),
+    "crpe_toolkit_choice": by_option_texts(parsers.crpe_toolkit_choice),
+    "likeliest_mean": by_option(parsers.likeliest, "option_mean_logprobs"),
     "strict_yes_no": by_option(parsers.strict_yes_no),
     "first_substring_yes_no": by_option(parsers.first_substring_yes_no),
     "pope_official": by_option(parsers.pope_official_yes_no),
