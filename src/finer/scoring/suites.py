@@ -40,6 +40,8 @@ SCORES: Mapping[str, Score] = {
     "first_substring_yes_no": by_option(parsers.first_substring_yes_no),
     "pope_official": by_option(parsers.pope_official_yes_no),
     "one_word_yes_no": by_option(parsers.one_word_yes_no),
+    "yes_before_no": by_option(parsers.yes_before_no),
+    "exact_yes_no": by_option(parsers.exact_yes_no),
 }
 
 
