@@ -68,6 +68,21 @@ def one_word_yes_no(text: pl.Expr) -> pl.Expr:
     return pl.when(yes & ~no).then(0).when(no & ~yes).then(1).cast(pl.Int64)
 
 
+def yes_before_no(text: pl.Expr) -> pl.Expr:
+    """Read "yes" if it occurs anywhere, also inside a word, else "no" if that does, else nothing (RePOPE, DASH-B).
+
+    "No, yes" is therefore yes, and "I cannot tell" is no.
+    """
+    lower = text.str.to_lowercase()
+    yes, no = (lower.str.contains(word, literal=True) for word in YES_NO)
+    return pl.when(yes).then(0).when(no).then(1).cast(pl.Int64)
+
+
+def exact_yes_no(text: pl.Expr) -> pl.Expr:
+    """Read "Yes" or "No" if the response is that and nothing else: no other case, no full stop (AMBER)."""
+    return pl.when(text == "Yes").then(0).when(text == "No").then(1).cast(pl.Int64)
+
+
 def likeliest(logprobs: pl.Expr) -> pl.Expr:
     """Read the option with the highest log-probability; a tie is unparsed, never decided by position."""
     tied = (logprobs.list.eval(pl.element() == pl.element().max()).list.sum()) > 1

@@ -9,7 +9,7 @@ import polars as pl
 
 from finer.errors import InputError
 from finer.schemas import ITEMS, RESPONSES, VERDICTS
-from finer.scoring import parsers
+from finer.scoring import amber, parsers
 from finer.scoring.verdicts import check_complete
 from finer.store import check_table, read_tables, write_table
 from finer.suites.suite import Suite, load_suite
@@ -59,6 +59,9 @@ SCORES: Mapping[str, Score] = {
     "first_substring_yes_no": by_option(parsers.first_substring_yes_no),
     "pope_official": by_option(parsers.pope_official_yes_no),
     "one_word_yes_no": by_option(parsers.one_word_yes_no),
+    "yes_before_no": by_option(parsers.yes_before_no),
+    "exact_yes_no": by_option(parsers.exact_yes_no),
+    "amber_objects": amber.described(),
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from finer.errors import InputError
 from finer.world.folders import whole_folder
@@ -38,8 +39,11 @@ def write_suite(name: str, seed: int, count: int, folder: str | Path) -> None:
 
 
 def save_image(folder: Path, name: str, pixels: npt.NDArray[np.uint8]) -> str:
-    """Save an image as JPEG under ``folder/images``; return its name."""
+    """Save an image under ``folder/images``, as PNG or JPEG by its suffix; return its name."""
     path = folder / "images" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(jpeg(pixels))
+    if path.suffix == ".png":
+        Image.fromarray(pixels).save(path)
+    else:
+        path.write_bytes(jpeg(pixels))
     return name
