@@ -176,3 +176,10 @@ for table, names in SUITE_TABLES.items():
         shell:
             "python -m finer table-suites --config {params.config:q} --table {params.table} --estimates {input.estimates}"
             " --comparisons {input.comparisons} --out {output} 2> >(tee {log} >&2)"
+
+
+rule suites:
+    # All tables of evaluation suites.
+    input:
+        [f"{OUT}/tables/{name}.{kind}" for name in SUITE_TABLES for kind in FORMATS],
+    localrule: True
