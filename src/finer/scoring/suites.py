@@ -9,7 +9,7 @@ import polars as pl
 
 from finer.errors import InputError
 from finer.schemas import ITEMS, RESPONSES, VERDICTS
-from finer.scoring import parsers
+from finer.scoring import charts, parsers, vqa
 from finer.scoring.verdicts import check_complete
 from finer.store import check_table, read_tables, write_table
 from finer.suites.suite import Suite, load_suite
@@ -40,6 +40,11 @@ SCORES: Mapping[str, Score] = {
     "first_substring_yes_no": by_option(parsers.first_substring_yes_no),
     "pope_official": by_option(parsers.pope_official_yes_no),
     "one_word_yes_no": by_option(parsers.one_word_yes_no),
+    "vqa_soft": vqa.by_soft_accuracy(vqa.official_answer),
+    "vqa_soft_toolkit": vqa.by_soft_accuracy(vqa.toolkit_answer),
+    "relaxed": charts.by_first_reference(charts.relaxed),
+    "relaxed_swapped": charts.by_first_reference(charts.swapped),
+    "relaxed_without_stop": charts.by_first_reference(charts.without_stop),
 }
 
 
