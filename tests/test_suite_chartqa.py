@@ -110,7 +110,7 @@ def test_micro_data_reads_back_with_the_heights_of_its_charts(tmp_path: Path) ->
         chart, label = charts[Path(row["image_paths"][0]).stem], row["references"][0]
         heights = chart.heights if isinstance(chart, LineChart) else tuple(height for _, height in chart.bars)
         if row["prompt"].startswith("How high"):
-            named = {color: height for color, height in chart.bars} if isinstance(chart, Chart) else None
+            named = dict(chart.bars) if isinstance(chart, Chart) else None
             place = {"first": 0, "second": 1, "third": 2, "last": 3}
             word = row["prompt"].split("the ")[-1].split()[0]
             assert label == str(named[word] if named else heights[place[word]])

@@ -6,7 +6,6 @@ in the folder ``ChartQA Dataset/test``, images in ``png`` beside them.
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import polars as pl
 
 from finer.raw.records import BadItems
 from finer.suites.files import Record, json_array, made, question_items, text_of
-from finer.suites.free import FREE, is_one_of, split_sums
+from finer.suites.free import FREE, apart, is_one_of, split_sums
 from finer.suites.prompts import wording
 from finer.suites.suite import Sources, Statistic, Suite, mean_of_ratios, ratio
 
@@ -37,13 +36,7 @@ def read(sources: Sources, bad: BadItems) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for split in SPLITS:
         file = folder / f"test_{split}.json"
-        found = made(json_array(file, FIELDS, bad), partial(_row, sources, file, split), bad)
-        seen: Counter[str] = Counter()
-        for row in found:
-            seen[row["key"]] += 1
-            if seen[row["key"]] > 1:  # the same question twice counts twice, as officially
-                row["key"] = f"{row['key']}:{seen[row['key']]}"
-        rows += found
+        rows += apart(made(json_array(file, FIELDS, bad), partial(_row, sources, file, split), bad))
     return question_items(rows, "chartqa", sources, bad)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -42,3 +44,13 @@ def split_sums(
 def is_one_of(column: pl.Expr, values: Sequence[str]) -> dict[str, pl.Expr]:
     """Return a split for each value of a column, and ``all``."""
     return {"all": pl.lit(True), **{value: column == value for value in values}}
+
+
+def apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows whose keys are what the rows say, repeated ones numbered: the same question twice counts twice."""
+    seen: Counter[str] = Counter()
+    for row in rows:
+        seen[row["key"]] += 1
+        if seen[row["key"]] > 1:
+            row["key"] = f"{row['key']}:{seen[row['key']]}"
+    return rows
