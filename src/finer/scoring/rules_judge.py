@@ -15,7 +15,7 @@ from finer.scoring.claims import KIND, NUMBER, PLACE, Claim, claims, content, de
 from finer.scoring.judge_requests import Request
 
 YES_NO = ("yes", "no")
-VERY, SOMEWHAT = 0.75, 0.3  # share of the reference's words that an informative answer tells
+VERY, SOMEWHAT = 0.75, 0.2  # share of the reference's words that an informative answer tells
 MORE = 2  # true claims beyond the reference that count as sound thoughts of one's own
 Judged = tuple[float, str]  # verdict, reason
 
@@ -138,7 +138,7 @@ def correct(request: Request) -> Judged:
     unknown = words()["unknown"]
     unknowable = [reference for reference in request.references if says(reference, unknown)]
     denials = [one for one in request.references if denied_words(one) and one not in unknowable]
-    if (denials or unknowable) and said <= set(YES_NO):
+    if (denials or unknowable) and set(tokens(reply)) <= set(YES_NO):
         return 0.0, "A bare yes, no or nothing."
     if any(_same(reference, request) for reference in request.references):
         return 1.0, "Says what a reference says."
@@ -159,6 +159,8 @@ def _same(reference: str, request: Request) -> bool:
         needed = content(reference) - content(request.question) or content(reference)
     if not needed <= content(request.reply) or _opposite(request.reply, reference):
         return False
+    if denied_words(reference) and not denied_words(reference) & denied_words(request.reply):
+        return False  # both deny something, but not the same
     stated, said = claims(reference, topic), claims(request.reply, topic)
     asked = content(request.question)
     for sort in {claim.sort for claim in stated} - {KIND}:

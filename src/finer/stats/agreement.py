@@ -81,8 +81,10 @@ def _paired(items: pl.DataFrame, one: pl.DataFrame, other: pl.DataFrame) -> pl.D
         .join(items.select("item_id", "answering", "control", "image_id"), on=["item_id", "answering", "control"])
     )
     if both.is_empty():
-        raise InputError("no response that both judges judged", field="judgements", found="none",
-                         expected="judgements of the same responses", cure="give two judges' files of one run")  # fmt: skip
+        raise InputError(
+            "no response that both judges judged", field="judgements", found="none",
+            expected="judgements of the same responses", cure="give two judges' files of one run",
+        )  # fmt: skip
     return both
 
 
