@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score
 
 from finer.errors import InputError
+from finer.keys import generator
 from finer.schemas import JUDGEMENTS, RESPONSES
 from finer.scoring.claims import Claim, claims, words
 from finer.scoring.judge_replies import correct_json, rating_json, rating_line
@@ -26,8 +27,13 @@ from finer.scoring.suites import suite_verdicts
 from finer.stats.agreement import agreement, judge_agreement, kappa, rank_correlation
 from finer.store import read_table, write_table
 from finer.suites.mmhal import SUITE
+from finer.world import coarse
+from finer.world.captions import short_caption
 from finer.world.catalogue import COLORS, KINDS, PATTERNS, SIZES
-from finer.world.phrases import TEXT
+from finer.world.claims import View
+from finer.world.general import long_caption
+from finer.world.phrases import TEXT, described, join, with_article
+from finer.world.pools import draw_pool
 from judging import ByFunction, judged
 from suite_runs import items_of, replied
 from test_suite_mmhal import write
@@ -238,6 +244,36 @@ def test_ratings_of_the_rules(question: str, reference: str, reply: str, rated: 
     assert rating(request(question, reference, reply, BALL))[0] == rated, false_claims(
         request(question, reference, reply, BALL)
     )
+
+
+@pytest.fixture(scope="module")
+def views() -> list[View]:
+    return [View(scene, generator(1, scene.graph_hash)) for scene in draw_pool(3, "suites", 80)]
+
+
+def labels_of(view: View) -> tuple[str, ...]:
+    return tuple(described(thing, ("size", "color", "pattern")) for thing in view.things)
+
+
+def test_the_rules_find_nothing_false_in_true_captions_and_answers(views: list[View]) -> None:
+    for view in views:
+        whole = f"There is {join([with_article(label) for label in labels_of(view)])}."
+        said = [("Describe the image.", whole, text) for text in (short_caption(view), long_caption(view)[1])]
+        asked = [ask(view) for ask in (coarse.short, coarse.which, coarse.where, coarse.lookup) for _ in range(3)]
+        said += [(question, answer, answer) for question, answer in filter(None, asked)]
+        for question, reference, reply in said:
+            assert not false_claims(request(question, reference, reply, labels_of(view))), (question, reply)
+
+
+def test_the_rules_find_wrong_colors_and_things_that_are_not_there(views: list[View]) -> None:
+    for view in views:
+        whole = f"There is {join([with_article(label) for label in labels_of(view)])}."
+        thing = view.things[0]
+        colors = {twin.color for twin in view.things if twin.kind == thing.kind}
+        wrong = next(color for color in COLORS if color not in colors)
+        for reply in (f"A {wrong} {thing.kind}.", f"The {thing.kind} is {wrong}.", f"A {view.absent[0]}.",
+                      f"There is no {thing.kind}."):  # fmt: skip
+            assert false_claims(request("Describe the image.", whole, reply, labels_of(view))), reply
 
 
 ABSENT = ("The cat has no hat", "There is no hat", "The image does not show a hat")
