@@ -342,6 +342,47 @@ VERDICTS = Table(
     key=("item_id", "model", "variant", "answering", "control", "scorer"),
     nullable=frozenset({"prediction", "read", "parts"}),
 )
+JUDGEMENTS = Table(
+    "judgements",
+    {
+        "judge": TEXT,  # name of the judge: rules, or a model's
+        "judge_revision": TEXT,
+        "prompt": TEXT,  # "<suite>.<wording> <version>" of judge_prompts.yaml
+        "item_id": TEXT,
+        "model": TEXT,
+        "variant": TEXT,
+        "answering": TEXT,
+        "control": TEXT,
+        "request_hash": TEXT,  # of prompt and request: what a reply is found again by
+        "request": TEXT,
+        "reply": TEXT,  # as the judge gave it
+        "parser": TEXT,  # what read it: rating_json, rating_line, correct_json
+        "verdict": REAL,  # 0..6, or 1 right and 0 wrong; null: unparsed
+        "reason": TEXT,
+        "unparsed": FLAG,
+        "run_id": TEXT,  # of the run that asked
+    },
+    key=("judge", "judge_revision", "prompt", "item_id", "model", "variant", "answering", "control"),
+    nullable=frozenset({"verdict", "reason"}),
+    choices={"answering": ANSWERING, "control": CONTROLS},
+)
+JUDGE_AGREEMENT = Table(
+    "judge_agreement",
+    {
+        "suite": TEXT,
+        "judge": TEXT,  # "<name> <revision>"
+        "other": TEXT,
+        "statistic": TEXT,  # agreement, kappa; of ratings also hallucination_…, rank_correlation
+        "value": REAL,  # agreement: percent; null where it is not defined
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "n": INT,  # responses that both judged
+        "n_images": INT,
+        "unparsed": INT,  # of these, with an unreadable verdict of either
+    },
+    key=("suite", "judge", "other", "statistic"),
+    nullable=frozenset({"value", "ci_low", "ci_high"}),
+)
 ESTIMATES = Table(
     "estimates",
     {
@@ -488,6 +529,7 @@ TABLES = {
         IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
         PHRASES, EDITS, LEAKS, PREFERENCES, TRAINING_LOG,
         ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, SUITE_ESTIMATES, SUITE_COMPARISONS,
+        JUDGEMENTS, JUDGE_AGREEMENT,
         TEXT_RANKER, TRUTHS, AUDIT, RUNS,
     )
 }  # fmt: skip

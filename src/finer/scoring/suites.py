@@ -8,14 +8,16 @@ from pathlib import Path
 import polars as pl
 
 from finer.errors import InputError
-from finer.schemas import ITEMS, RESPONSES, VERDICTS
-from finer.scoring import amber, parsers
+from finer.schemas import ITEMS, JUDGEMENTS, RESPONSES, VERDICTS
+from finer.scoring import amber, charts, parsers, vqa
+from finer.scoring.judges import judged_answers
 from finer.scoring.verdicts import check_complete
 from finer.store import check_table, read_tables, write_table
 from finer.suites.suite import Suite, load_suite
 
 _QUESTION = ["item_id", "answering", "control"]
 _OPTIONAL = ("prediction", "read", "parts")
+JUDGED = "judge:"
 #: rows of items joined with responses -> the same with score, unparsed and, where they apply, prediction, read, parts
 Score = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -62,20 +64,33 @@ SCORES: Mapping[str, Score] = {
     "yes_before_no": by_option(parsers.yes_before_no),
     "exact_yes_no": by_option(parsers.exact_yes_no),
     "amber_objects": amber.described(),
+    "vqa_soft": vqa.by_soft_accuracy(vqa.official_answer),
+    "vqa_soft_toolkit": vqa.by_soft_accuracy(vqa.toolkit_answer),
+    "relaxed": charts.by_first_reference(charts.relaxed),
+    "relaxed_swapped": charts.by_first_reference(charts.swapped),
+    "relaxed_without_stop": charts.by_first_reference(charts.without_stop),
 }
 
 
-def score_suite(suite: str, items: Sequence[str | Path], responses: Sequence[str | Path], output: str | Path) -> None:
-    """Read the items and the responses of a suite and write their verdicts."""
+def score_suite(
+    suite: str, items: Sequence[str | Path], responses: Sequence[str | Path], output: str | Path,
+    judgements: Sequence[str | Path] = (),
+) -> None:  # fmt: skip
+    """Read the items and the responses of a suite, and the judgements of a judged one, and write their verdicts."""
     tables = read_tables(items, ITEMS), read_tables(responses, RESPONSES)
-    write_table(suite_verdicts(load_suite(suite), *tables), VERDICTS, output)
+    judged = read_tables(judgements, JUDGEMENTS) if judgements else None
+    write_table(suite_verdicts(load_suite(suite), *tables, judged), VERDICTS, output)
 
 
-def suite_verdicts(suite: Suite, items: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+def suite_verdicts(
+    suite: Suite, items: pl.DataFrame, responses: pl.DataFrame, judgements: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return VERDICTS: responses x scorers of the suite; nothing is dropped, what cannot be read is unparsed.
 
+    A scorer named "judge:<name>" takes its score from the judgements of the judge of that name ("any": whose they are).
+
     Raises:
-        InputError: responses that are missing, doubled or of other items, or an unknown scorer.
+        InputError: responses that are missing, doubled or of other items, an unknown scorer, or no judgements.
     """
     check_complete(items, responses)
     joined = responses.join(items, on=_QUESTION, how="inner")
@@ -83,10 +98,15 @@ def suite_verdicts(suite: Suite, items: pl.DataFrame, responses: pl.DataFrame) -
     for answering, scorers in suite.scorers.items():
         rows = joined.filter(pl.col("answering") == answering)
         for scorer, name in scorers.items():
-            if name not in SCORES:
+            if name.startswith(JUDGED):
+                scored = judged_answers(rows, judgements, name.removeprefix(JUDGED))
+            elif name in SCORES:
+                scored = SCORES[name](rows)
+            else:
                 raise InputError("unknown scorer", field=f"{suite.name}.scorers", found=name,
-                                 expected=" | ".join(SCORES), cure="name a function of finer.scoring")  # fmt: skip
-            found = SCORES[name](rows).with_columns(scorer=pl.lit(scorer))
+                                 expected=" | ".join([*SCORES, f"{JUDGED}<name>"]),
+                                 cure="name a function of finer.scoring")  # fmt: skip
+            found = scored.with_columns(scorer=pl.lit(scorer))
             empty = [pl.lit(None, VERDICTS.columns[c]).alias(c) for c in _OPTIONAL if c not in found.columns]
             judged.append(found.with_columns(empty).select(list(VERDICTS.columns)))
     result = pl.concat(judged).sort(VERDICTS.key) if judged else VERDICTS.empty()
