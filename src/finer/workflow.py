@@ -49,12 +49,27 @@ def with_suite_code(plan: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dic
     for entry in plan["suites"].values():
         named = _suite_module(entry["module"])
         entry |= {
+            "judged": _is_judged(entry["module"]),
+            "judge_code": code("judge-suite", named),
             "world_code": code("world-suite", f"finer.world.suites.{entry['module']}"),
             "items_code": code("items-suite", named),
             "verdicts_code": code("verdicts-suite", named),
             "estimates_code": code("estimates-suite", named),
         }
     return plan
+
+
+def _is_judged(module: str) -> bool:
+    """Tell whether a suite takes scores from a judge."""
+    from snakemake.exceptions import WorkflowError
+
+    from finer.suites.suite import load_suite
+
+    try:
+        scorers = load_suite(module).scorers
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return any(name.startswith("judge:") for ways in scorers.values() for name in ways.values())
 
 
 def _suite_module(name: str) -> str:

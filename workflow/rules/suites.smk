@@ -96,10 +96,40 @@ for table, names in OF_TABLE.items():
             " --items {input.asked} --out {output.responses} --run {output.run} 2> >(tee {log} >&2)"
 
 
+rule judge_suite:
+    # Every request and reply is kept; what is on file is not asked again.
+    input:
+        asked=lookup("models/{model}/suites/{evaluated}", within=PLAN),
+        responses=f"{OUT}/responses/{{model}}/suites.{{evaluated}}.parquet",
+    output:
+        f"{OUT}/judgements/{{model}}/{{evaluated}}.parquet",
+    log:
+        f"{OUT}/logs/judge_suite.{{model}}.{{evaluated}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/judge_suite.{{model}}.{{evaluated}}.tsv"
+    conda:
+        "../../envs/finer.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=lookup("suites/{evaluated}/judge_code", within=PLAN),
+        suite=lookup("suites/{evaluated}/module", within=PLAN),
+        judge=CFG.evaluation.judge,
+    shell:
+        "python -m finer judge-suite --suite {params.suite} --items {input.asked} --responses {input.responses}"
+        " --judge {params.judge} --out {output} 2> >(tee {log} >&2)"
+
+
 rule verdicts_suite:
     input:
         asked=lookup("models/{model}/suites/{evaluated}", within=PLAN),
         responses=f"{OUT}/responses/{{model}}/suites.{{evaluated}}.parquet",
+        judgements=lambda wildcards: (
+            f"{OUT}/judgements/{wildcards.model}/{wildcards.evaluated}.parquet"
+            if PLAN["suites"][wildcards.evaluated]["judged"]
+            else []
+        ),
     output:
         f"{OUT}/verdicts/{{model}}/suites.{{evaluated}}.parquet",
     log:
@@ -116,7 +146,7 @@ rule verdicts_suite:
         suite=lookup("suites/{evaluated}/module", within=PLAN),
     shell:
         "python -m finer verdicts-suite --suite {params.suite} --items {input.asked} --responses {input.responses}"
-        " --out {output} 2> >(tee {log} >&2)"
+        " --judgements {input.judgements} --out {output} 2> >(tee {log} >&2)"
 
 
 rule estimates_suite:

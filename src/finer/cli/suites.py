@@ -31,12 +31,26 @@ def items_suite(a: Arguments) -> None:
     write_table(items, ITEMS, a.out)
 
 
-@verb("suite", "items*", "responses*", "out")
+@verb("suite", "items*", "responses*", "judge", "out")
+def judge_suite(a: Arguments) -> None:
+    """Ask a judge about the responses to a suite; what is on file is not asked again."""
+    from finer.errors import InputError
+    from finer.scoring.judges import judge_suite as judge
+    from finer.scoring.rules_judge import Rules
+    from finer.suites.suite import load_suite
+
+    judges = {"rules": Rules}
+    if a.judge not in judges:
+        raise InputError("no such judge", field="evaluation.judge", found=a.judge, expected=" | ".join(judges))
+    judge(load_suite(a.suite).name, a.items, a.responses, judges[a.judge](), a.out)
+
+
+@verb("suite", "items*", "responses*", "judgements*", "out")
 def verdicts_suite(a: Arguments) -> None:
     """Read and score the responses to a suite."""
     from finer.scoring.suites import score_suite
 
-    score_suite(a.suite, a.items, a.responses, a.out)
+    score_suite(a.suite, a.items, a.responses, a.out, a.judgements)
 
 
 @verb("config", "suite", "name", "items*", "verdicts*", "out", "comparisons")

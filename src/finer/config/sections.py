@@ -174,6 +174,9 @@ class Evaluation(Section):
         "the likeliest first word, then the likeliest option that begins with it is the answer; likelihood: the "
         "likeliest option is",
     )
+    judge: Literal["rules"] = Field(
+        "rules", description="who judges open answers to suites. rules: for the micro world"
+    )
     control_pairs: Count = Field(
         200,
         description="pairs a benchmark and setting that are also asked about a wrong image and without any; 0: none",
