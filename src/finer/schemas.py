@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 TEXT, INT, REAL, FLAG = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
+NAMED = pl.List(pl.Struct({"name": pl.String(), "value": pl.String()}))
+PARTS = pl.List(pl.Struct({"name": pl.String(), "value": pl.Float64()}))
 TEXTS, INTS, REALS = pl.List(pl.String()), pl.List(pl.Int64()), pl.List(pl.Float64())
 
 
@@ -34,7 +36,7 @@ POLARITIES = ("positive", "negative")
 ELEMENT_KINDS = ("object", "attribute", "relation")
 NEGATIVE_KINDS = ("object", "attribute", "predicate", "relation_object")
 CHECKS = ("passed", "sure_failure", "unsure_failure", "skipped")
-ANSWERING = ("letter", "text", "likelihood", "yes_no")
+ANSWERING = ("letter", "text", "likelihood", "yes_no", "free")
 CONTROLS = ("none", "wrong_image", "text_only")
 PHRASE_TYPES = ("obj", "attr", "rel", "wh")
 IMAGE_CLASSES = ("natural_image", "chart_graph", "screenshot_ui", "document_text")
@@ -284,7 +286,7 @@ ITEMS = Table(
         "image_paths": TEXTS,  # what is shown: the image, for a control another one or none
         "image_id": TEXT,  # cluster of the error
         "prompt": TEXT,  # what the user says after the image(s)
-        "answering": TEXT,  # letter (options A..), text, likelihood, yes_no
+        "answering": TEXT,  # letter (options A..), text, likelihood, yes_no, free (some words)
         "options": TEXTS,  # the texts behind the letters; ["yes", "no"] for yes_no
         "answer_index": INT,  # the right option, 0-based
         "group_id": TEXT,  # the pair
@@ -292,9 +294,15 @@ ITEMS = Table(
         "polarity": TEXT,
         "entity_count": INT,
         "control": TEXT,
+        "references": TEXTS,  # free: answers that count as right, in the suite's own order and number
+        "groups": NAMED,  # further keys that a metric groups by: figure, question, circular group, …
+        "labels": NAMED,  # what else the official file says and a metric needs: category, association words as JSON, …
+        "max_new_tokens": INT,  # null: as configured
     },
     key=("item_id", "answering", "control"),
-    nullable=frozenset({"entity_count", "polarity"}),
+    nullable=frozenset(
+        {"entity_count", "polarity", "answer_index", "references", "groups", "labels", "max_new_tokens"}
+    ),
     choices={"answering": ANSWERING, "control": CONTROLS},
 )
 RESPONSES = Table(
@@ -328,9 +336,52 @@ VERDICTS = Table(
         "prediction": INT,  # option index; null where unparsed
         "score": REAL,
         "unparsed": FLAG,
+        "read": TEXT,  # free: what was read from the response, as it was compared
+        "parts": PARTS,  # what a ratio needs of this response beside its score: errors, kept, covered, …
     },
     key=("item_id", "model", "variant", "answering", "control", "scorer"),
-    nullable=frozenset({"prediction"}),
+    nullable=frozenset({"prediction", "read", "parts"}),
+)
+JUDGEMENTS = Table(
+    "judgements",
+    {
+        "judge": TEXT,  # name of the judge: rules, or a model's
+        "judge_revision": TEXT,
+        "prompt": TEXT,  # "<suite>.<wording> <version>" of judge_prompts.yaml
+        "item_id": TEXT,
+        "model": TEXT,
+        "variant": TEXT,
+        "answering": TEXT,
+        "control": TEXT,
+        "request_hash": TEXT,  # of prompt and request: what a reply is found again by
+        "request": TEXT,
+        "reply": TEXT,  # as the judge gave it
+        "parser": TEXT,  # what read it: rating_json, rating_line, correct_json
+        "verdict": REAL,  # 0..6, or 1 right and 0 wrong; null: unparsed
+        "reason": TEXT,
+        "unparsed": FLAG,
+        "run_id": TEXT,  # of the run that asked
+    },
+    key=("judge", "judge_revision", "prompt", "item_id", "model", "variant", "answering", "control"),
+    nullable=frozenset({"verdict", "reason"}),
+    choices={"answering": ANSWERING, "control": CONTROLS},
+)
+JUDGE_AGREEMENT = Table(
+    "judge_agreement",
+    {
+        "suite": TEXT,
+        "judge": TEXT,  # "<name> <revision>"
+        "other": TEXT,
+        "statistic": TEXT,  # agreement, kappa; of ratings also hallucination_…, rank_correlation
+        "value": REAL,  # agreement: percent; null where it is not defined
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "n": INT,  # responses that both judged
+        "n_images": INT,
+        "unparsed": INT,  # of these, with an unreadable verdict of either
+    },
+    key=("suite", "judge", "other", "statistic"),
+    nullable=frozenset({"value", "ci_low", "ci_high"}),
 )
 ESTIMATES = Table(
     "estimates",
@@ -378,6 +429,45 @@ COMPARISONS = Table(
     key=("model", "variant", "against", "benchmark", "setting", "answering", "scorer", "control", "statistic"),
     nullable=frozenset({"value", "ci_low", "ci_high", "p_value"}),
     choices={"control": CONTROLS},
+)
+SUITE_ESTIMATES = Table(
+    "suite_estimates",
+    {
+        "suite": TEXT,
+        "model": TEXT,
+        "variant": TEXT,
+        "scorer": TEXT,
+        "split": TEXT,  # all, or a part of the suite as its official metric names it
+        "statistic": TEXT,  # accuracy, f1, pair_accuracy, chair, …
+        "value": REAL,  # null where it is not defined: 0 / 0
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "n": INT,  # items, pairs or groups that it is a share of
+        "n_clusters": INT,  # what is resampled together: images, or groups of questions
+        "unparsed": REAL,  # percent of the responses of the split
+    },
+    key=("suite", "model", "variant", "scorer", "split", "statistic"),
+    nullable=frozenset({"value", "ci_low", "ci_high"}),
+)
+SUITE_COMPARISONS = Table(
+    "suite_comparisons",
+    {
+        "suite": TEXT,
+        "model": TEXT,
+        "variant": TEXT,
+        "against": TEXT,
+        "scorer": TEXT,
+        "split": TEXT,
+        "statistic": TEXT,
+        "value": REAL,  # variant minus against
+        "ci_low": REAL,
+        "ci_high": REAL,
+        "p_value": REAL,  # two-sided, the two variants' answers swapped cluster by cluster; not corrected
+        "n": INT,
+        "n_clusters": INT,
+    },
+    key=("suite", "model", "variant", "against", "scorer", "split", "statistic"),
+    nullable=frozenset({"value", "ci_low", "ci_high", "p_value"}),
 )
 TEXT_RANKER = Table(
     "text_ranker",
@@ -438,6 +528,8 @@ TABLES = {
     for table in (
         IMAGES, CAPTIONS, ELEMENTS, NEGATIVES, NEGATIVE_CHECKS, PAIRS, GRANULARITY, DROPS,
         PHRASES, EDITS, LEAKS, PREFERENCES, TRAINING_LOG,
-        ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, TEXT_RANKER, TRUTHS, AUDIT, RUNS,
+        ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, SUITE_ESTIMATES, SUITE_COMPARISONS,
+        JUDGEMENTS, JUDGE_AGREEMENT,
+        TEXT_RANKER, TRUTHS, AUDIT, RUNS,
     )
 }  # fmt: skip

@@ -31,14 +31,49 @@ def load(values: Mapping[str, Any]) -> Config:
 
 
 @cache
-def code(verb: str) -> str:
-    """Return 12 hex digits over everything in the package that ``python -m finer <verb>`` may run."""
+def code(verb: str, *named: str) -> str:
+    """Return 12 hex digits over everything in the package that ``python -m finer <verb>`` may run.
+
+    ``named``: modules that the verb loads by name, such as a suite's.
+    """
     text, imports = _verb(verb)
     digest = hashlib.sha256(text.encode())
-    for path in sorted(_files(_closure(imports))):
+    for path in sorted(_files(_closure(imports | frozenset(named)))):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def with_suite_code(plan: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Add to each suite's plan the fingerprints of what its rules run: they load the suite's module by name."""
+    for entry in plan["suites"].values():
+        named = _suite_module(entry["module"])
+        entry |= {
+            "judged": _is_judged(entry["module"]),
+            "judge_code": code("judge-suite", named),
+            "world_code": code("world-suite", f"finer.world.suites.{entry['module']}"),
+            "items_code": code("items-suite", named),
+            "verdicts_code": code("verdicts-suite", named),
+            "estimates_code": code("estimates-suite", named),
+        }
+    return plan
+
+
+def _is_judged(module: str) -> bool:
+    """Tell whether a suite takes scores from a judge."""
+    from snakemake.exceptions import WorkflowError
+
+    from finer.suites.suite import load_suite
+
+    try:
+        scorers = load_suite(module).scorers
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return any(name.startswith("judge:") for ways in scorers.values() for name in ways.values())
+
+
+def _suite_module(name: str) -> str:
+    return name if "." in name else f"finer.suites.{name}"
 
 
 def modules(verb: str) -> frozenset[str]:

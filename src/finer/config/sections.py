@@ -121,6 +121,28 @@ class Model(Section):
         return self
 
 
+class SuiteSource(Section):
+    """One evaluation suite: where its official files are, how it is asked, which table it is a column of."""
+
+    module: str | None = Field(
+        None, description="module that reads and scores it (docs/new-suite.md); null: the one of its name"
+    )
+    title: str | None = Field(None, description="name in tables; null: the suite's own")
+    table: Literal["hallucination", "general"] = Field(description="the table it is a column of")
+    raw: str = Field(
+        "{results}/raw/suites/{suite}",
+        description="its official files; {results}: the preset's results folder, {suite}: the suite's name",
+    )
+    images: str = Field("{results}/raw/suites/{suite}/images", description="folder of its images")
+    items: Count = Field(200, description="micro world: how many items are written, about")
+    prompt: str = Field("official", description="wording (prompts.yaml) that models are asked with")
+    prompts: dict[str, str] = Field({}, description="model family -> wording that its models are asked with instead")
+    column: str | None = Field(
+        None, description="number in the table, as scorer/split/statistic; null: the one of the paper's column"
+    )
+    options: dict[str, str] = Field({}, description="the suite's own settings")
+
+
 class Study(Section):
     """Models that differ in one thing only, side by side."""
 
@@ -151,6 +173,9 @@ class Evaluation(Section):
         "asked and stored (docs/answering.md). letter: the lettered options are shown; text: only the question is, and "
         "the likeliest first word, then the likeliest option that begins with it is the answer; likelihood: the "
         "likeliest option is",
+    )
+    judge: Literal["rules"] = Field(
+        "rules", description="who judges open answers to suites. rules: for the micro world"
     )
     control_pairs: Count = Field(
         200,

@@ -19,6 +19,7 @@ from finer.config.sections import (
     SceneGraphs,
     Statistics,
     Study,
+    SuiteSource,
     World,
 )
 from finer.config.tuning import AT, Ablation, Adapter, Mixture, Name, Preferences, Section, Training
@@ -26,7 +27,7 @@ from finer.errors import InputError
 from finer.schemas import POOLED
 
 _POOLS = {"subject": "base", "study": "base", "verifier": "verifier"}  # whose scenes a micro model is trained on
-_REMOVABLE = ("benchmarks", "models", "studies", "mixtures", "adapters", "ablations")
+_REMOVABLE = ("benchmarks", "models", "studies", "mixtures", "adapters", "ablations", "suites")
 
 
 class Config(Section):
@@ -53,6 +54,7 @@ class Config(Section):
     tuning: Training = Training()
     adapters: dict[Name, Adapter] = Field({}, description="what is trained; null removes one of an overlaid file")
     ablations: dict[Name, Ablation] = Field({}, description="tables `ablation_NAME` of variants of one model")
+    suites: dict[Name, SuiteSource] = Field({}, description="evaluation suites; null removes one of an overlaid file")
     evaluation: Evaluation = Evaluation()
     statistics: Statistics = Statistics()
 
@@ -295,6 +297,7 @@ class Config(Section):
                 for name, entry in self.benchmarks.items()
             },
             "models": self._models_plan(),
+            "suites": {name: self._suite_plan(name) for name in self.suites},
             "tunings": {name: self._tuning_plan(*name.split(AT)) for name in self.tuned()},
             "sources": {
                 name: {
@@ -311,15 +314,36 @@ class Config(Section):
             },
         }
 
+    def _suite_plan(self, name: str) -> dict[str, Any]:
+        entry = self.suites[name]
+        places = {part: self.resolve(getattr(entry, part).replace("{suite}", name)) for part in ("raw", "images")}
+        return {
+            **places,
+            "module": entry.module or name,
+            "items": entry.items,
+            "read": _compact(
+                places | {"suite": name, "module": entry.module or name, "on_bad_item": self.on_bad_item}
+                | {"options": entry.options}
+            ),
+        }  # fmt: skip
+
     def _models_plan(self) -> dict[str, dict[str, Any]]:
         """Return the plan of each model, and of each model with an adapter."""
         plans: dict[str, dict[str, Any]] = {}
         for name, entry in self.models.items():
             path = self.resolve(entry.path, name)
             load = entry.model_dump(mode="json", include={"family", "dtype", "device", "attention"}) | {"path": path}
+            asked = {
+                suite: f"{self.root}/items/suites/{suite}.{self.wording(suite, name)}.parquet" for suite in self.suites
+            }
+            by_table = {
+                table: [asked[suite] for suite in self.suites_of(table)] for table in ("hallucination", "general")
+            }
             plans[name] = {
                 "path": path,
                 "adapter": [],
+                "suites": asked,
+                "asked": by_table,
                 "instruct": f"{self.root}/raw/instruct/{_POOLS[entry.role]}.parquet",
                 "recipe": entry.recipe or "",
                 "grown_from": f"{self.root}/models/{entry.grown_from}" if entry.grown_from else [],
@@ -330,7 +354,8 @@ class Config(Section):
             for tuned in self.tuned():
                 if tuned.split(AT)[0] == name:
                     adapter = f"{self.root}/adapters/{tuned}"
-                    plans[tuned] = {"path": path, "adapter": adapter, "load": _compact(load | {"adapter": adapter})}
+                    plans[tuned] = {"path": path, "adapter": adapter, "suites": asked, "asked": by_table,
+                                    "load": _compact(load | {"adapter": adapter})}  # fmt: skip
         return plans
 
     def _tuning_plan(self, model: str, adapter: str) -> dict[str, Any]:
@@ -346,6 +371,33 @@ class Config(Section):
             "launcher": processes if training.devices > 1 else "python -m",
             "devices": training.devices if training.device == "cuda" else 0,
         }
+
+    def suites_of(self, table: str) -> list[str]:
+        """Suites that are columns of a table, in the order of the file."""
+        return [name for name, entry in self.suites.items() if entry.table == table]
+
+    def wordings(self, suite: str) -> list[str]:
+        """Wordings that a suite is asked with, for any model of the tables."""
+        return list(dict.fromkeys(self.wording(suite, row) for row in self.rows))
+
+    def wording(self, suite: str, row: str) -> str:
+        """Return the wording that a model (or model@adapter) is asked a suite with."""
+        entry = self.suites[suite]
+        return entry.prompts.get(self.models[row.partition(AT)[0]].family, entry.prompt)
+
+    def suite_modules(self) -> list[str]:
+        """Modules of all suites."""
+        return [name if "." in (name := entry.module or key) else f"finer.suites.{name}"
+                for key, entry in self.suites.items()]  # fmt: skip
+
+    def suite_layout(self, table: str) -> str:
+        """Return what a table of suites depends on beside its estimates, as JSON."""
+        columns = {
+            name: entry.model_dump(include={"module", "title", "column"}) for name, entry in self.suites.items()
+            if entry.table == table
+        }  # fmt: skip
+        shown: dict[str, Any] = json.loads(self.layout())
+        return json.dumps(shown | {"suites": columns}, separators=(",", ":"))
 
     def asked(self, tuned_only: bool = False) -> str:
         """Return a wildcard pattern of the models, those with an adapter included (or those alone)."""

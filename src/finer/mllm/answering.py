@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
 LETTERS = "ABCDE"
 ASKING = {"prefix_reuse", "batch_tokens", "shard_items", "max_new_tokens"}  # settings that may move a number
-ASKED = ("item_id", "image_paths", "prompt", "answering", "options", "control")  # what the responses depend on
+ASKED = (
+    "item_id",
+    "image_paths",
+    "prompt",
+    "answering",
+    "options",
+    "control",
+    "max_new_tokens",
+)  # what the responses depend on
 SCORED = ("text", "likelihood")  # ways of answering that read the log-probabilities of whole options
 
 
@@ -125,9 +133,14 @@ def respond(
 ) -> pl.DataFrame:
     """Ask the items of one block (columns ``ASKED``) in one go; return their RESPONSES in the same order."""
     asked = block.to_dicts()
-    spoken = [row for row in asked if row["answering"] not in SCORED]
-    answers = engine.answer([_query(row) for row in spoken], max_new_tokens)
-    got = {_key(row): _spoken(answer) for row, answer in zip(spoken, answers, strict=True)}
+    by_length: dict[int, list[dict[str, Any]]] = {}
+    for row in asked:
+        if row["answering"] not in SCORED:
+            by_length.setdefault(row["max_new_tokens"] or max_new_tokens, []).append(row)
+    got: dict[tuple[object, ...], dict[str, object]] = {}
+    for length, spoken in by_length.items():
+        answers = engine.answer([_query(row) for row in spoken], length)
+        got |= {_key(row): _spoken(answer) for row, answer in zip(spoken, answers, strict=True)}
     # One pass serves all ways of answering that ask the same.
     scored = {_question(row): row for row in asked if row["answering"] in SCORED}
     options = [row["options"] for row in scored.values()]

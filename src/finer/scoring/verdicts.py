@@ -95,4 +95,5 @@ def _judge(joined: pl.DataFrame, scorer: str) -> pl.DataFrame:
         *_QUESTION[:1], *_MODEL, *_QUESTION[1:], "scorer", "prediction",
         score=(pl.col("prediction") == pl.col("answer_index")).fill_null(False).cast(pl.Float64),
         unparsed=pl.col("prediction").is_null(),
+        read=pl.lit(None, pl.String), parts=pl.lit(None, VERDICTS.columns["parts"]),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from finer.keys import generator, stable_key
 from finer.schemas import IMAGES, ITEMS, PAIRS
 from finer.store import check_table, read_table, write_table
 from finer.suites.prompts import bare, lettered, version, with_image_paths
+from finer.suites.suite import unused
 
 SUITE = "finer"
 UNVERIFIED = "unverified"  # the same made of negatives that nobody checked: what verification changes
@@ -63,7 +64,7 @@ def items(
     ]
     built = (
         pl.concat(parts)
-        .with_columns(suite=pl.lit(suite))
+        .with_columns(suite=pl.lit(suite), **unused())
         .select(list(ITEMS.columns))
         .sort("image_id", "grouping", "group_id", "polarity", "answering", "control")
     )

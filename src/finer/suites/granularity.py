@@ -10,6 +10,7 @@ from finer.keys import stable_key
 from finer.schemas import GRANULARITY, IMAGES, ITEMS
 from finer.store import check_table, read_table, write_table
 from finer.suites.prompts import version, with_image_paths, yes_no
+from finer.suites.suite import unused
 
 SUITE = "granularity"
 OPTIONS = ("yes", "no")
@@ -39,6 +40,7 @@ def items(queries: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
         "polarity",
         pl.lit(None, pl.Int64).alias("entity_count"),
         pl.lit("none").alias("control"),
+        **unused(),
     )
     return check_table(built.sort("image_id", "grouping", "group_id", "polarity"), ITEMS)
 

@@ -57,3 +57,18 @@ def with_image_paths(queries: pl.DataFrame, images: pl.DataFrame) -> pl.DataFram
             expected=f"a row of the table '{IMAGES.name}' with a path", cure="give the benchmark its images",
         )  # fmt: skip
     return joined.with_columns(image_paths=pl.concat_list("path")).drop("path")
+
+
+def wording(suite: str, name: str) -> str:
+    """Return a wording of a suite: official, or a toolkit's for a model family.
+
+    Raises:
+        InputError: the suite has no such wording.
+    """
+    found = _wordings()["suites"].get(suite, {})
+    if name not in found:
+        raise InputError(
+            "no such prompt", field=f"suites.{suite}.prompt", found=name, expected=" | ".join(found) or "none",
+            cure="name one of the wordings of prompts.yaml",
+        )  # fmt: skip
+    return str(found[name])

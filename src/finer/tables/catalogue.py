@@ -103,4 +103,6 @@ def _select(table: Table, paths: Sequence[str]) -> str:
 def _type(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.List):
         return f"{_type(cast(pl.DataType, dtype.inner))}[]"
+    if isinstance(dtype, pl.Struct):
+        return f"STRUCT({', '.join(f'{one.name} {_type(cast(pl.DataType, one.dtype))}' for one in dtype.fields)})"
     return _TYPES[dtype]

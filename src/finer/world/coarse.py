@@ -19,7 +19,7 @@ from finer.world.phrases import (
 from finer.world.prompts import WORDING, drawn, lettered, option_count
 
 Exchange = tuple[str, str]  # question, answer
-_VALUE_QUESTIONS = {
+VALUE_QUESTIONS = {
     "color": "What color is the {}?",
     "pattern": "What pattern does the {} have?",
     "size": "What size is the {}?",
@@ -82,7 +82,7 @@ def short(view: View) -> Exchange | None:
         return f"Does the {view.name(index)} have a black outline?", _yes_no(thing.outlined)
     if str(getattr(thing, name)) in view.name(index).split():
         return None  # the name gives the answer away
-    return _VALUE_QUESTIONS[name].format(view.name(index)), f"{capital(getattr(thing, name))}."
+    return VALUE_QUESTIONS[name].format(view.name(index)), f"{capital(getattr(thing, name))}."
 
 
 def where(view: View) -> Exchange | None:
@@ -110,7 +110,7 @@ def refer(view: View) -> Exchange | None:
         return None
     asked, name, named = view.rng.choice(sides)
     value = view.rng.choice(("color", "color", "pattern", "size"))
-    question = _VALUE_QUESTIONS[value].format(f"thing that {PREDICATES[name]} the {view.name(named)}")
+    question = VALUE_QUESTIONS[value].format(f"thing that {PREDICATES[name]} the {view.name(named)}")
     return question, f"{capital(str(getattr(view.things[asked], value)))}."
 
 
@@ -207,7 +207,7 @@ def _lettered_value(view: View, count: int) -> Exchange | None:
     wrong = view.wrong_values(index, name, WRONG)
     if wrong is None or value in view.name(index).split():
         return None
-    return lettered(view.rng, _VALUE_QUESTIONS[name].format(view.name(index)), value, wrong[: count - 1])
+    return lettered(view.rng, VALUE_QUESTIONS[name].format(view.name(index)), value, wrong[: count - 1])
 
 
 def bind(view: View) -> Exchange | None:
