@@ -181,7 +181,38 @@ rule catalogue:
     input:
         [f"{OUT}/estimates/{suite}.parquet" for suite in CATALOGUED],
         [f"{OUT}/estimates/comparisons.{suite}.parquet" for suite in COMPARED],
-        [f"{OUT}/tuning/logs/{row}.parquet" for row in TUNED_ROWS],
+        [
+            f"{OUT}/tuning/{part}/{row}.parquet"
+            for row in TUNED_ROWS
+            for part in ("logs", "runs")
+        ],
+        [
+            f"{OUT}/{part}/suites/{name}{kind}.parquet"
+            for name in CFG.suites
+            for part, kinds in (
+                ("estimates", ("", ".comparisons")),
+                ("items", [f".{wording}" for wording in CFG.wordings(name)]),
+            )
+            for kind in kinds
+        ],
+        [
+            f"{OUT}/{part}/{row}/suites.{name}.parquet"
+            for row in CFG.rows
+            for name in CFG.suites
+            for part in ("responses", "verdicts")
+        ],
+        [
+            f"{OUT}/responses/{row}/{table}_suites.run.parquet"
+            for row in CFG.rows
+            for table in ("hallucination", "general")
+            if CFG.suites_of(table)
+        ],
+        [
+            f"{OUT}/judgements/{row}/{name}.parquet"
+            for row in CFG.rows
+            for name in CFG.suites
+            if PLAN["suites"][name]["judged"]
+        ],
         [
             f"{OUT}/verdicts/{name}/{suite}.parquet"
             for name in CFG.rows
