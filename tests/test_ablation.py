@@ -17,9 +17,10 @@ import yaml
 from fake_estimates import SCORERS, fake_comparisons, fake_estimates
 from finer.config import parse
 from finer.errors import InputError
-from finer.schemas import COMPARISONS, ESTIMATES, SETTINGS
-from finer.store import write_table
-from finer.tables.ablation import Ablation, ablation_layout, ablation_of, ablation_rows, write_ablation
+from finer.schemas import COMPARISONS, ESTIMATES, SETTINGS, SUITE_COMPARISONS, SUITE_ESTIMATES
+from finer.store import table_from, write_table
+from finer.tables.ablation import Ablation, _stubs_of, ablation_layout, ablation_of, ablation_rows, write_ablation
+from finer.tables.ablation_suites import suite_columns
 from finer.tables.published_values import published_ablation
 from finer.tables.shown import ModelName, Shown
 
@@ -28,6 +29,7 @@ ROWS = {"m@sft-both": ["SFT", "both"], "m@dpo-negative": ["DPO", "negative"]}
 STRATEGY = Ablation("strategy", "Strategy <of> tuning", ["Method", "Queries"], ROWS)
 NAMES = {row: ModelName("InternVL-3.5", "8B", "InternVL-3.5,8B", row.partition("@")[2]) for row in ("m", *ROWS)}
 WHAT = Shown(NAMES, {"comprecap": "FINER-CompreCap"})
+NONE = suite_columns(SUITE_ESTIMATES.empty(), SUITE_COMPARISONS.empty(), WHAT)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_the_table_equals_its_golden_file(found: pl.DataFrame, tmp_path: Path, s
 
 
 def test_the_base_comes_first_and_each_variant_has_its_difference_below(rows: pl.DataFrame) -> None:
-    layout = ablation_layout(rows, STRATEGY, WHAT)
+    layout = ablation_layout(rows, STRATEGY, WHAT, NONE)
     assert layout.stubs == ("Method", "Queries")
     printed = [("published", ""), ("difference to published", "")]
     assert [row.labels for row in layout.rows] == [
@@ -71,7 +73,7 @@ def test_the_base_comes_first_and_each_variant_has_its_difference_below(rows: pl
 
 
 def test_right_and_wrong_queries_are_means_over_the_settings(rows: pl.DataFrame) -> None:
-    layout = ablation_layout(rows, STRATEGY, WHAT)
+    layout = ablation_layout(rows, STRATEGY, WHAT, NONE)
     own = rows.filter(variant="sft-both", answering="letter")
     line = next(row for row in layout.rows if row.labels == ("SFT", "both"))
     for cell, statistic in zip(line.cells[4:], ("positive_accuracy", "negative_accuracy"), strict=True):
@@ -102,7 +104,7 @@ def test_what_the_paper_does_not_have_is_compared_with_nothing(
 ) -> None:
     rows = ablation_rows(found, fake_comparisons(found), ablation, shown)
     assert rows["published"].is_null().all()
-    assert not any("ublished" in " ".join(row.labels) for row in ablation_layout(rows, ablation, shown).rows)
+    assert not any("ublished" in " ".join(row.labels) for row in ablation_layout(rows, ablation, shown, NONE).rows)
 
 
 def test_the_csv_holds_all_three_ways_and_corrects_each_apart(rows: pl.DataFrame) -> None:
@@ -148,3 +150,40 @@ def test_the_layout_of_the_configuration_is_read() -> None:
     base = "internvl3.5-micro-s"
     assert places[0] == f"{base}/finer" and f"{base}@finer-tuning/finer" in places
     assert f"{base}@sft-both/ablation" in places and len(places) == len(set(places)) == 9
+
+
+def suite_numbers(variants: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Numbers of RePOPE and MMStar of the model's variants, and their differences from the base."""
+    places = {"repope": ("first_substring", "mean_accuracy"), "mmstar": ("toolkit", "accuracy")}
+    estimates, comparisons = [], []
+    for number, variant in enumerate(variants):
+        for suite, (scorer, statistic) in places.items():
+            place = {"suite": suite, "model": "m", "variant": variant, "scorer": scorer, "split": "all"}
+            sizes = {"statistic": statistic, "n": 200, "n_clusters": 40}
+            bounds = {"value": 50.0 + number, "ci_low": 40.0, "ci_high": 60.0, "unparsed": 0.0}
+            estimates.append({**place, **sizes, **bounds})
+            if variant != "base":
+                bounds = {"value": float(number), "ci_low": -1.0, "ci_high": 9.0, "p_value": 0.001 * number}
+                comparisons.append({**place, **sizes, **bounds, "against": "base"})
+    return table_from(estimates, SUITE_ESTIMATES), table_from(comparisons, SUITE_COMPARISONS)
+
+
+def test_suites_stand_beside_the_settings(rows: pl.DataFrame) -> None:
+    beside = suite_columns(*suite_numbers(["base", "sft-both", "dpo-negative"]), WHAT)
+    layout = ablation_layout(rows, STRATEGY, WHAT, beside)
+    assert [column.title for column in layout.groups[-1].columns] == ["RePOPE", "MMStar"]
+    assert layout.rows[0].cells[-1].value == "50.0"
+    differences = [row for row in layout.rows if row.labels[0] == "difference to base"]
+    assert differences[0].cells[-1].value == "+1.0 **" and differences[1].cells[-2].value == "+2.0 **"
+    tidy = beside.tidy(rows, _stubs_of(STRATEGY, WHAT))
+    assert tidy.columns == rows.columns and set(tidy["benchmark"]) == {"repope", "mmstar"}
+    assert tidy.filter(variant="base")["difference"].is_null().all()
+
+
+def test_a_variant_that_a_suite_was_not_asked_of_is_an_error() -> None:
+    with pytest.raises(InputError, match="not asked of a variant"):
+        suite_columns(*suite_numbers(["base"]), WHAT)
+
+
+def test_without_suites_there_are_no_columns() -> None:
+    assert NONE.groups() == () and NONE.suites == []

@@ -95,9 +95,7 @@ def test_a_bare_letter_is_the_same_to_both_scorers(letter: str, before: str, aft
 
 
 def test_there_is_a_parser_for_every_way_of_answering() -> None:
-    assert set(PARSERS) == set(ANSWERING) - {
-        "free"
-    }  # some words: by the suite that asks
+    assert set(PARSERS) == set(ANSWERING) - {"free"}  # some words: by the suite that asks
 
 
 def test_what_is_said_is_the_likeliest_option_among_those_with_the_likeliest_first_word() -> None:

@@ -180,6 +180,107 @@ rule estimates_suite:
         " 2> >(tee {log} >&2)"
 
 
+# The ablations: their variants are asked two suites more, rows of the tables have been.
+ABLATION_ROWS = list(
+    dict.fromkeys(
+        row
+        for ablation in CFG.ablations.values()
+        for row in (
+            ablation.model,
+            *(f"{ablation.model}@{adapter}" for adapter in ablation.rows),
+        )
+    )
+)
+
+
+rule answer_ablation_suites:
+    input:
+        asked=lambda wildcards: [
+            PLAN["models"][wildcards.model]["suites"][name] for name in ABLATION_SUITES
+        ],
+        model=lookup("models/{model}/path", within=PLAN),
+        adapter=lookup("models/{model}/adapter", within=PLAN),
+    output:
+        responses=[
+            f"{OUT}/responses/{{model}}/ablation_suites.{name}.parquet"
+            for name in ABLATION_SUITES
+        ],
+        run=f"{OUT}/responses/{{model}}/ablation_suites.run.parquet",
+    log:
+        f"{OUT}/logs/answer_ablation_suites.{{model}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/answer_ablation_suites.{{model}}.tsv"
+    conda:
+        "../../envs/finer.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=120,
+    params:
+        code=code("answer"),
+        model=lookup("models/{model}/load", within=PLAN),
+        config=CFG.asking(),
+    shell:
+        "python -m finer answer --config {params.config:q} --load {params.model:q} --code {params.code} --model {wildcards.model}"
+        " --items {input.asked} --out {output.responses} --run {output.run} 2> >(tee {log} >&2)"
+
+
+rule verdicts_ablation_suite:
+    input:
+        asked=lookup("models/{model}/suites/{evaluated}", within=PLAN),
+        responses=f"{OUT}/responses/{{model}}/ablation_suites.{{evaluated}}.parquet",
+    output:
+        f"{OUT}/verdicts/{{model}}/ablation_suites.{{evaluated}}.parquet",
+    log:
+        f"{OUT}/logs/verdicts_ablation_suite.{{model}}.{{evaluated}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/verdicts_ablation_suite.{{model}}.{{evaluated}}.tsv"
+    conda:
+        "../../envs/finer.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=lookup("suites/{evaluated}/verdicts_code", within=PLAN),
+        suite=lookup("suites/{evaluated}/module", within=PLAN),
+    shell:
+        "python -m finer verdicts-suite --suite {params.suite} --items {input.asked} --responses {input.responses}"
+        " --out {output} 2> >(tee {log} >&2)"
+
+
+rule estimates_ablation_suite:
+    input:
+        asked=lambda wildcards: sorted(
+            {
+                PLAN["models"][row]["suites"][wildcards.evaluated]
+                for row in ABLATION_ROWS
+            }
+        ),
+        verdicts=[
+            f"{OUT}/verdicts/{row}/{'suites' if row in CFG.rows else 'ablation_suites'}.{{evaluated}}.parquet"
+            for row in ABLATION_ROWS
+        ],
+    output:
+        estimates=f"{OUT}/estimates/suites/ablation.{{evaluated}}.parquet",
+        comparisons=f"{OUT}/estimates/suites/ablation.{{evaluated}}.comparisons.parquet",
+    log:
+        f"{OUT}/logs/estimates_ablation_suite.{{evaluated}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/estimates_ablation_suite.{{evaluated}}.tsv"
+    conda:
+        "../../envs/finer.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        code=lookup("suites/{evaluated}/estimates_code", within=PLAN),
+        suite=lookup("suites/{evaluated}/module", within=PLAN),
+        config=CFG.part("seed", "statistics"),
+    shell:
+        "python -m finer estimates-suite --config {params.config:q} --suite {params.suite} --name {wildcards.evaluated}"
+        " --items {input.asked} --verdicts {input.verdicts} --out {output.estimates} --comparisons {output.comparisons}"
+        " 2> >(tee {log} >&2)"
+
+
 for table, names in SUITE_TABLES.items():
 
     rule:

@@ -70,6 +70,14 @@ for ablation in CFG.ablations:
         input:
             estimates=f"{OUT}/estimates/ablation.{CFG.ablations[ablation].benchmark}.parquet",
             comparisons=f"{OUT}/estimates/comparisons.ablation.{CFG.ablations[ablation].benchmark}.parquet",
+            suites=[
+                f"{OUT}/estimates/suites/ablation.{name}.parquet"
+                for name in ABLATION_SUITES
+            ],
+            suite_comparisons=[
+                f"{OUT}/estimates/suites/ablation.{name}.comparisons.parquet"
+                for name in ABLATION_SUITES
+            ],
         output:
             [f"{OUT}/tables/ablation_{ablation}.{kind}" for kind in FORMATS],
         log:
@@ -85,7 +93,8 @@ for ablation in CFG.ablations:
             ablation=ablation,
         shell:
             "python -m finer table-ablation --config {params.config:q} --name {params.ablation}"
-            " --estimates {input.estimates} --comparisons {input.comparisons} --out {output} 2> >(tee {log} >&2)"
+            " --estimates {input.estimates} --comparisons {input.comparisons} --suites {input.suites}"
+            " --suite-comparisons {input.suite_comparisons} --out {output} 2> >(tee {log} >&2)"
 
 
 rule table_audit:

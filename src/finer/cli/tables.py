@@ -59,13 +59,14 @@ def figure_entity_count(a: Arguments) -> None:
     write_entity_count(a.estimates, a.out, shown(settings(a.config)))
 
 
-@verb("config", "name", "estimates*", "comparisons*", "out*")
+@verb("config", "name", "estimates*", "comparisons*", "suites*", "suite-comparisons*", "out*")
 def table_ablation(a: Arguments) -> None:
     """Write variants of one model, each against its base."""
     from finer.tables.ablation import ablation_of, write_ablation
 
     ablation, shown = ablation_of(settings(a.config), a.name)
-    write_ablation(a.estimates, a.comparisons, a.out, ablation, shown)
+    suites = (a.suites, a.suite_comparisons)
+    write_ablation(a.estimates, a.comparisons, a.out, ablation, shown, suites)
 
 
 @verb("config", "logs*", "out*")

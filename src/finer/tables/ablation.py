@@ -13,9 +13,10 @@ from typing import Any
 import polars as pl
 
 from finer.errors import InputError
-from finer.schemas import BASE, COMPARISONS, ESTIMATES, SETTINGS
+from finer.schemas import BASE, COMPARISONS, ESTIMATES, SETTINGS, SUITE_COMPARISONS, SUITE_ESTIMATES
 from finer.store import read_tables
 from finer.tables import compared, notes
+from finer.tables.ablation_suites import SuiteColumns, suite_columns
 from finer.tables.compared import DIFFERENCE
 from finer.tables.labels import ANSWERING_TITLES, SETTING_TITLES, bracket, percent
 from finer.tables.layout import Cell, Column, Group, Layout, Row, write_layout
@@ -58,13 +59,18 @@ def write_ablation(
     outputs: Sequence[str | Path],
     ablation: Ablation,
     shown: Shown,
+    suites: tuple[Sequence[str | Path], Sequence[str | Path]] = ((), ()),
 ) -> None:
-    """Write each output by its suffix: .csv (one estimate a row), .md, .tex or .html."""
+    """Write each output by its suffix: .csv (one estimate a row), .md, .tex or .html.
+
+    ``suites``: files of SUITE_ESTIMATES and of SUITE_COMPARISONS, for the columns of ``finer.tables.ablation_suites``.
+    """
     rows = ablation_rows(read_tables(estimates, ESTIMATES), read_tables(comparisons, COMPARISONS), ablation, shown)
-    layout = ablation_layout(rows, ablation, shown)
+    beside = suite_columns(read_tables(suites[0], SUITE_ESTIMATES), read_tables(suites[1], SUITE_COMPARISONS), shown)
+    layout = ablation_layout(rows, ablation, shown, beside)
     for output in outputs:
         if Path(output).suffix == ".csv":
-            write_csv(rows, output)
+            write_csv(pl.concat([rows, beside.tidy(rows, _stubs_of(ablation, shown))]), output)
         else:
             write_layout(layout, output)
 
@@ -85,10 +91,7 @@ def ablation_rows(estimates: pl.DataFrame, comparisons: pl.DataFrame, ablation: 
     order = shown.subjects(cells)
     _check_complete(cells)
     check_grid(cells, order, ["answering", "statistic"])
-    stubs = pl.DataFrame(
-        [(*subject, *ablation.labels(subject)) for subject in order],
-        schema=["model", "variant", *_stubs(ablation)], orient="row",
-    )  # fmt: skip
+    stubs = _stubs_of(ablation, shown)
     joined = (
         compared.beside(cells, comparisons, STATISTICS)
         .join(stubs, on=["model", "variant"], how="left", validate="m:1")
@@ -101,26 +104,32 @@ def ablation_rows(estimates: pl.DataFrame, comparisons: pl.DataFrame, ablation: 
     return rows.select(*_stubs(ablation), *TIDY, *further)
 
 
-def ablation_layout(rows: pl.DataFrame, ablation: Ablation, shown: Shown) -> Layout:
-    """Lay out the rows of ``ablation_rows`` in the configured way of answering: variants down, settings across."""
+def ablation_layout(rows: pl.DataFrame, ablation: Ablation, shown: Shown, beside: SuiteColumns) -> Layout:
+    """Lay out the rows of ``ablation_rows`` in the configured way of answering: variants down, settings across.
+
+    ``beside``: the suites' columns.
+    """
     here = rows.filter(pl.col("answering") == shown.answering)
     key = ["model", "variant", "setting", "statistic"]
     found = {tuple(row[name] for name in key): row for row in here.iter_rows(named=True)}
     settings = [setting for setting in SETTINGS if setting in here["setting"].unique()]
-    lines = [line for subject in shown.order for line in _lines(subject, settings, found, ablation)]
+    lines = [line for subject in shown.order for line in _lines(subject, settings, found, ablation, beside)]
     pairs = dict(here.filter(pl.col("statistic") == PAIRED).select("setting", "n").iter_rows())
     (title,) = shown.benchmarks.values()
     groups = (
         Group(title, tuple(Column(SETTING_TITLES[one], f"{pairs[one]:,} pairs") for one in settings)),
         Group("Mean over the settings", (Column("Right queries"), Column("Wrong queries"))),
+        *beside.groups(),
     )
     label = f"ablation-{ablation.name}".replace("_", "-")
     heading = f"{ablation.title}: paired accuracy (%) of {shown.title(shown.order[0])}"
     stubs = tuple(ablation.columns)
-    return Layout(heading, label, stubs, groups, tuple(lines), tuple(_footnotes(here, shown)))
+    return Layout(heading, label, stubs, groups, tuple(lines), tuple(_footnotes(here, shown, beside)))
 
 
-def _lines(subject: Subject, settings: Sequence[str], found: Found, ablation: Ablation) -> Iterator[Row]:
+def _lines(
+    subject: Subject, settings: Sequence[str], found: Found, ablation: Ablation, beside: SuiteColumns
+) -> Iterator[Row]:
     """Yield a variant's row, below it what it differs by from the base, and what was published of it."""
     stubs = ablation.labels(subject)
     tuned, empty = subject[1] != BASE, ("" for _ in stubs[1:])
@@ -128,15 +137,16 @@ def _lines(subject: Subject, settings: Sequence[str], found: Found, ablation: Ab
     sides = [[found[(*subject, setting, side)] for setting in settings] for side in (RIGHT, WRONG)]
     means = tuple(Cell(percent(_mean(rows, "value"))) for rows in sides)
     cells = tuple(Cell(percent(row["value"]), bracket(row["ci_low"], row["ci_high"])) for row in paired)
-    yield Row(stubs, (*cells, *means), opens=True)
+    yield Row(stubs, (*cells, *means, *beside.cells(subject)), opens=True)
     rest = tuple(empty)
     if tuned:
         means = tuple(Cell(percent(_mean(rows, "difference"), signed=True)) for rows in sides)
-        yield Row(("difference to base", *rest), (*map(compared.difference_cell, paired), *means), minor=True)
+        changes = (*map(compared.difference_cell, paired), *means, *beside.differences(subject))
+        yield Row(("difference to base", *rest), changes, minor=True)
     if any(row["published"] is not None for row in paired):
         for label, column in (("published", "published"), ("difference to published", TO_PUBLISHED)):
             shares = tuple(Cell(percent(row[column], signed=column == TO_PUBLISHED)) for row in paired)
-            yield Row((label, *rest), (*shares, Cell("–"), Cell("–")), minor=True)
+            yield Row((label, *rest), (*shares, Cell("–"), Cell("–"), *beside.blank()), minor=True)
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], column: str) -> float:
@@ -146,6 +156,14 @@ def _mean(rows: Sequence[Mapping[str, Any]], column: str) -> float:
 def _stubs(ablation: Ablation) -> list[str]:
     """Return the names of the label columns in the CSV."""
     return [column.lower().replace(" ", "_") for column in ablation.columns]
+
+
+def _stubs_of(ablation: Ablation, shown: Shown) -> pl.DataFrame:
+    """Return the labels of each variant: model, variant, then one column a label."""
+    return pl.DataFrame(
+        [(*subject, *ablation.labels(subject)) for subject in shown.order],
+        schema=["model", "variant", *_stubs(ablation)], orient="row",
+    )  # fmt: skip
 
 
 def _check_complete(cells: pl.DataFrame) -> None:
@@ -178,7 +196,7 @@ def _published(ablation: Ablation, shown: Shown) -> pl.DataFrame:
     return pl.concat(rows)
 
 
-def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
+def _footnotes(rows: pl.DataFrame, shown: Shown, beside: SuiteColumns) -> Iterator[str]:
     yield (
         "Paired accuracy: share of pairs with both questions right. Right and wrong queries: accuracy of the positive "
         "and of the negative questions, mean over the settings; a variant that refuses everything gains in the one and "
@@ -190,5 +208,10 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
         " The CSV holds all three ways of answering, and the differences of right and wrong queries, which are "
         "corrected with those of pairs."
     )
+    if beside.suites:
+        yield (
+            "RePOPE: mean accuracy of its three splits; MMStar: accuracy. Their differences are corrected together and "
+            "apart from those of pairs; all their numbers are in the tables of suites."
+        )
     if rows["published"].is_not_null().any():
         yield "Published: numbers printed for the paper, arXiv 2603.17662, as updated on its project page."

@@ -2,7 +2,7 @@
 
 Source: arXiv 2603.17662 as updated on its project page. ``published/finer_benchmarks.csv`` is percent, one decimal;
 ``published/granularity.csv`` was read off a plot by eye and is in fractions (InternVL-3.5 14B only). The ablations
-are of InternVL-3.5 8B on FINER-CompreCap; their columns ``repope`` and ``mmstar`` are of suites that are not shown yet.
+are of InternVL-3.5 8B on FINER-CompreCap; their columns ``repope`` and ``mmstar`` are kept and not compared yet.
 """
 
 from __future__ import annotations
