@@ -17,7 +17,7 @@ from fake_evaluation import CHOICES, SKILL, finer_items, granularity_items, item
 from finer.errors import InputError
 from finer.schemas import COMPARISONS, ITEMS, POOLED, VERDICTS
 from finer.scoring.verdicts import verdicts
-from finer.stats.differences import COMPARED, Resampling, compare, comparisons
+from finer.stats.differences import COMPARED, Resampling, compare, comparisons, rare_difference
 from finer.stats.estimates import estimates
 from finer.stats.sign_flips import sign_flip_p
 from finer.store import read_table, table_from, write_table
@@ -134,6 +134,25 @@ def test_intervals_are_narrower_than_if_the_two_were_independent(
     widths = shares.with_columns(width=pl.col("ci_high") - pl.col("ci_low")).select(*PLACE, "control", "width")
     joined = found.filter(interval="bootstrap", statistic="paired_accuracy").join(widths, on=[*PLACE, "control"])
     assert joined.height > 5 and ((joined["ci_high"] - joined["ci_low"]) < 2 * joined["width"]).all()
+
+
+def test_a_difference_in_few_images_has_a_narrow_interval_however_large_the_shares() -> None:
+    trials = np.ones((400, 2))
+    sums = np.zeros((400, 2))
+    sums[:3, 0], sums[3:7, 0] = 1.0, -1.0  # three pairs gained, four lost; the second cell: nothing changed
+    low, high = rare_difference(sums, trials, 0.95)
+    assert -0.025 < low[0] < -0.0025 < high[0] < 0.02
+    assert low[1] == pytest.approx(-high[1]) and 0 < high[1] < 0.011
+
+
+def test_the_interval_of_few_differences_covers_the_truth() -> None:
+    rng = np.random.default_rng(4)
+    gained, lost = 0.012, 0.006
+    draws = rng.random((300, 400))
+    sums = np.where(draws < gained, 1.0, np.where(draws < gained + lost, -1.0, 0.0))
+    low, high = rare_difference(sums.T, np.ones((400, 300)), 0.95)
+    covered = np.mean((low <= gained - lost) & (gained - lost <= high))
+    assert covered > 0.93
 
 
 # ---------------------------------------------------------------- what may not matter

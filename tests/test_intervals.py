@@ -14,7 +14,6 @@ from finer.stats.intervals import (
     bootstrap_weights,
     clustered_error,
     minimal_detectable_difference,
-    newcombe,
     normal_quantile,
     percentile_bounds,
     rare_images,
@@ -152,11 +151,3 @@ def test_d_prime_is_finite_at_the_edges() -> None:
     d_prime, criterion = d_prime_and_criterion(*(np.array([x]) for x in (20.0, 20.0, 0.0, 20.0)))
     assert d_prime[0] == pytest.approx(2 * 1.9808, abs=1e-3)  # z(20.5 / 21) and z(0.5 / 21)
     assert criterion[0] == pytest.approx(0)
-
-
-def test_the_hybrid_of_two_gains_may_reach_two() -> None:
-    one, other = np.array([1.0]), np.array([-0.9])
-    bounds = [np.array([0.8]), np.array([1.0])], [np.array([-1.0]), np.array([-0.6])]
-    low, high = newcombe(one, bounds[0], other, bounds[1], limit=2.0)
-    assert 1.4 < low[0] < 1.9 < high[0] <= 2
-    assert newcombe(one, bounds[0], other, bounds[1])[1][0] == 1

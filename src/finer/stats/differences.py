@@ -15,7 +15,7 @@ import polars as pl
 
 from finer.errors import InputError
 from finer.schemas import BASE, COMPARISONS, ITEMS, VERDICTS
-from finer.stats.intervals import Array, newcombe, percentile_bounds, resampled_shares, share_intervals, shares
+from finer.stats.intervals import Array, newcombe, percentile_bounds, resampled_shares, shares, wilson, wilson_n
 from finer.stats.samples import CELLS_AT_ONCE, Sample, estimate_rows, samples
 from finer.stats.seeing import BLIND, GAIN, SEEN, alike, blind_tallies
 from finer.stats.sign_flips import sign_flip_p
@@ -24,7 +24,7 @@ from finer.store import check_table, read_tables, write_table
 
 COMPARED = ("paired_accuracy", "positive_accuracy", "negative_accuracy", "yes_share", "no_share")
 _ASKED = ["item_id", "answering", "control", "scorer"]
-Side = list[tuple[Array, Array, tuple[Array, Array]]]  # shares asked about: hits, trials, bounds
+Side = list[tuple[Array, Array]]  # shares asked about: hits, trials
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ def _compared(sample: Sample, parts: Sequence[pl.DataFrame], how: Resampling) ->
         side: Side = []
         for counted in frames:
             cells, hits, trials = sample.spread(counted)
-            side.append((hits, trials, _bounds(hits, trials, sample.weights, how.confidence)))
+            side.append((hits, trials))
         sides.append(side)
     blocks = [COMPARISONS.empty()]
     for start in range(0, cells.height, CELLS_AT_ONCE):
         here = slice(start, start + CELLS_AT_ONCE)
-        variant, base = ([_block(one, here) for one in side] for side in sides)
+        variant, base = ([(hits[:, here], trials[:, here]) for hits, trials in side] for side in sides)
         blocks.append(_rows(sample, cells[here], variant, base, how))
     return pl.concat(blocks)
 
@@ -121,28 +121,13 @@ def _sides(counted: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return tuned, base.select(counted.columns)
 
 
-def _bounds(hits: Array, trials: Array, weights: Array, confidence: float) -> tuple[Array, Array]:
-    blocks = [
-        share_intervals(hits[:, start : start + CELLS_AT_ONCE], trials[:, start : start + CELLS_AT_ONCE], weights,
-                        confidence)
-        for start in range(0, hits.shape[1], CELLS_AT_ONCE)
-    ]  # fmt: skip
-    empty = np.zeros(0)
-    return np.hstack([empty, *(one.low for one in blocks)]), np.hstack([empty, *(one.high for one in blocks)])
-
-
-def _block(part: tuple[Array, Array, tuple[Array, Array]], here: slice) -> tuple[Array, Array, tuple[Array, Array]]:
-    hits, trials, (low, high) = part
-    return hits[:, here], trials[:, here], (low[here], high[here])
-
-
 def _rows(sample: Sample, cells: pl.DataFrame, variant: Side, base: Side, how: Resampling) -> pl.DataFrame:
     trials = variant[0][1]
     sums = _signed(variant) - _signed(base)
     value = shares(sums.sum(axis=0), trials.sum(axis=0))
     low, high = percentile_bounds(resampled_shares(sums, trials, sample.weights), how.confidence)
     few = alike(sums, trials)
-    rare = _hybrid(variant, base)
+    rare = rare_difference(sums, trials, how.confidence)
     bounds = np.where(few, rare[0], low), np.where(few, rare[1], high)
     p = sign_flip_p(sums, how.seed, sample.suite, sample.benchmark)
     rows = estimate_rows(cells, value, bounds, trials, few, "newcombe")
@@ -155,15 +140,21 @@ def _signed(side: Side) -> Array:
     return hits - side[1][0] if len(side) > 1 else hits
 
 
-def _hybrid(variant: Side, base: Side) -> tuple[Array, Array]:
-    """Return Newcombe's interval of the difference, from the bounds of each share, or of each gain, as independent."""
-    found = [_own(side) for side in (variant, base)]
-    (one, one_bounds), (other, other_bounds) = found
-    return newcombe(one, one_bounds, other, other_bounds, limit=float(len(variant)))
+def rare_difference(sums: Array, trials: Array, confidence: float) -> tuple[Array, Array]:
+    """Return the interval of a difference that few images make: what was gained less what was lost, each a share.
 
+    What both have right or wrong does not enter, so that a difference in few pairs has a narrow interval however large
+    the two shares are. Bounds of either share: Wilson's with an effective number of pairs; of their difference:
+    Newcombe's hybrid (1998), as if gains and losses were independent, which is too wide rather than too narrow.
 
-def _own(side: Side) -> tuple[Array, tuple[Array, Array]]:
-    values = [shares(hits.sum(axis=0), trials.sum(axis=0)) for hits, trials, _ in side]
-    if len(side) == 1:
-        return values[0], side[0][2]
-    return values[0] - values[1], newcombe(values[0], side[0][2], values[1], side[1][2])
+    Args:
+        sums: images x cells, right pairs of the variant less those of the base.
+        trials: images x cells, pairs.
+        confidence: of the interval.
+    """
+    found = []
+    for moved in (np.clip(sums, 0, trials), np.clip(-sums, 0, trials)):
+        share = shares(moved.sum(axis=0), trials.sum(axis=0))
+        found.append((share, wilson(share, wilson_n(moved, trials), confidence)))
+    (gained, gained_bounds), (lost, lost_bounds) = found
+    return newcombe(gained, gained_bounds, lost, lost_bounds)

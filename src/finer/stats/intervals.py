@@ -117,18 +117,16 @@ def wilson(share: Array, n: Array, confidence: float) -> tuple[Array, Array]:
     return low, high
 
 
-def newcombe(
-    one: Array, bounds: Sequence[Array], other: Array, other_bounds: Sequence[Array], limit: float = 1.0
-) -> tuple[Array, Array]:
+def newcombe(one: Array, bounds: Sequence[Array], other: Array, other_bounds: Sequence[Array]) -> tuple[Array, Array]:
     """Return the interval of ``one - other`` from the two shares' own bounds (low, high), as if independent.
 
     Newcombe 1998 (Statistics in Medicine 17:873), method 10; with other bounds than Wilson's, the method of variance
-    estimates recovery. Bounds stay within [-limit, limit]: 1 for shares, 2 for differences of shares.
+    estimates recovery. Bounds stay within [-1, 1].
     """
     difference = one - other
     low = difference - np.sqrt((one - bounds[0]) ** 2 + (other_bounds[1] - other) ** 2)
     high = difference + np.sqrt((bounds[1] - one) ** 2 + (other - other_bounds[0]) ** 2)
-    return np.clip(low, -limit, limit), np.clip(high, -limit, limit)
+    return np.clip(low, -1, 1), np.clip(high, -1, 1)
 
 
 def rare_images(hits: Array, trials: Array) -> npt.NDArray[np.int64]:
