@@ -82,6 +82,8 @@ for table, names in OF_TABLE.items():
             f"{OUT}/logs/answer_{table}_suites.{{model}}.log",
         benchmark:
             f"{OUT}/benchmarks/answer_{table}_suites.{{model}}.tsv"
+        wildcard_constraints:
+            model=CFG.asked(),
         conda:
             "../../envs/finer.yaml"
         resources:
@@ -155,8 +157,9 @@ rule estimates_suite:
             f"{OUT}/items/suites/{wildcards.evaluated}.{wording}.parquet"
             for wording in CFG.wordings(wildcards.evaluated)
         ],
-        verdicts=[
-            f"{OUT}/verdicts/{row}/suites.{{evaluated}}.parquet" for row in CFG.rows
+        verdicts=lambda wildcards: [
+            f"{OUT}/verdicts/{row}/suites.{wildcards.evaluated}.parquet"
+            for row in CFG.suite_rows(wildcards.evaluated)
         ],
     output:
         estimates=f"{OUT}/estimates/suites/{{evaluated}}.parquet",

@@ -95,7 +95,9 @@ class Model(Section):
     role: Literal["subject", "verifier", "study"] = Field(
         "subject", description="subject: a row of the tables; verifier: of negatives; study: of `studies` only"
     )
-    family: Literal["llava_next", "qwen2_5_vl", "internvl", "qwen3_vl"]
+    family: Literal["llava_next", "qwen2_5_vl", "internvl", "qwen3_vl"] | None = Field(
+        None, description="how it is loaded and asked; may be null only with `predictions`"
+    )
     path: str = Field(
         "{results}/models/{model}",
         description="directory of the checkpoint; {results} stands for the preset's results folder, {model} for "
@@ -111,6 +113,10 @@ class Model(Section):
     device: str = Field("cpu", description="torch device, or auto")
     attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
     published: str | None = Field(None, description="`model,size` of the published row that this model reproduces")
+    predictions: dict[Name, str] = Field(
+        {}, description="suite -> file of responses that another toolkit wrote (docs/predictions.md): such a model has "
+        "no checkpoint and is a row of the suites' tables only",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _one_source(self) -> Model:
@@ -118,6 +124,10 @@ class Model(Section):
             raise ValueError("a model has either a recipe (micro) or a repo (hub), not both")
         if self.repo and not self.revision:
             raise ValueError(f"repo '{self.repo}' needs a revision, so that results can be traced to weights")
+        if self.family is None and not self.predictions:
+            raise ValueError("a model that is asked needs a family")
+        if self.predictions and (self.recipe or self.repo or self.role != "subject"):
+            raise ValueError("a model with predictions is not asked: it has no recipe, no repo and the role subject")
         return self
 
 

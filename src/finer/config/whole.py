@@ -71,10 +71,13 @@ class Config(Section):
                 raise ValueError(f"negatives.verifier '{chosen}' must be a model with role: verifier")
         if POOLED in self.benchmarks:
             raise ValueError(f"a benchmark cannot be named '{POOLED}': tables call all of them together so")
-        known = {*self.models, *self.tuned()}
+        known = {*self.models, *self.tuned()} - {*self.imported}
         for name, study in self.studies.items():
             if unknown := set(study.models) - known:
                 raise ValueError(f"studies.{name} names '{min(unknown)}', which is not a model")
+        for name in self.imported:
+            if unknown := set(self.models[name].predictions) - set(self.suites):
+                raise ValueError(f"models.{name}.predictions names '{min(unknown)}', which is not one of `suites`")
         self._tuning_consistent()
         if not self.subjects:
             raise ValueError("no model has role: subject, so there is nothing to measure")
@@ -87,7 +90,7 @@ class Config(Section):
                     f"adapters.{name}.mixture '{adapter.mixture}' is not one of: {', '.join(self.mixtures) or 'none'}"
                 )
             for model in (*adapter.models, *adapter.per_model):
-                if model not in self.models or self.models[model].role == "verifier":
+                if model not in self.models or self.models[model].role == "verifier" or model in self.imported:
                     raise ValueError(f"adapters.{name} names '{model}', which is not a model that is measured")
                 self.training(model, name)
         if self.adapters and not any(source.role == "train" for source in self.preferences.sources.values()):
@@ -114,8 +117,13 @@ class Config(Section):
 
     @property
     def subjects(self) -> list[str]:
-        """Models that are rows of the tables, in the order of the file."""
-        return [name for name, model in self.models.items() if model.role == "subject"]
+        """Models that are asked and are rows of the tables, in the order of the file."""
+        return [name for name, model in self.models.items() if model.role == "subject" and not model.predictions]
+
+    @property
+    def imported(self) -> list[str]:
+        """Models that are not asked: their answers to some suites are read from files."""
+        return [name for name, model in self.models.items() if model.predictions]
 
     def training(self, model: str, adapter: str) -> Training:
         """Return the settings that an adapter is trained with for a model."""
@@ -139,6 +147,16 @@ class Config(Section):
         """Rows of the tables in their order: each subject, then the subject with each main adapter."""
         main = self.tuned("main")
         return [row for name in self.subjects for row in (name, *(t for t in main if t.split(AT)[0] == name))]
+
+    def suite_rows(self, *suites: str) -> list[str]:
+        """Rows that have answers to any of the suites, in the order of the file: those asked, and imported ones."""
+        given = {name: any(suite in self.models[name].predictions for suite in suites) for name in self.imported}
+        asked = self.rows
+        return [
+            row
+            for name in self.models
+            for row in ([name] if given.get(name) else [one for one in asked if one.partition(AT)[0] == name])
+        ]
 
     def ablated(self) -> dict[str, list[str]]:
         """Benchmark -> the tuned models that are asked about it only, for the ablation tables."""
@@ -342,6 +360,7 @@ class Config(Section):
             plans[name] = {
                 "path": path,
                 "adapter": [],
+                "predictions": {suite: self.resolve(file, name) for suite, file in entry.predictions.items()},
                 "suites": asked,
                 "asked": by_table,
                 "instruct": f"{self.root}/raw/instruct/{_POOLS[entry.role]}.parquet",
@@ -378,12 +397,12 @@ class Config(Section):
 
     def wordings(self, suite: str) -> list[str]:
         """Wordings that a suite is asked with, for any model of the tables."""
-        return list(dict.fromkeys(self.wording(suite, row) for row in self.rows))
+        return list(dict.fromkeys(self.wording(suite, row) for row in self.suite_rows(suite)))
 
     def wording(self, suite: str, row: str) -> str:
         """Return the wording that a model (or model@adapter) is asked a suite with."""
         entry = self.suites[suite]
-        return entry.prompts.get(self.models[row.partition(AT)[0]].family, entry.prompt)
+        return entry.prompts.get(self.models[row.partition(AT)[0]].family or "", entry.prompt)
 
     def suite_modules(self) -> list[str]:
         """Modules of all suites."""
@@ -391,17 +410,27 @@ class Config(Section):
                 for key, entry in self.suites.items()]  # fmt: skip
 
     def suite_layout(self, table: str) -> str:
-        """Return what a table of suites depends on beside its estimates, as JSON."""
+        """Return what a table of suites depends on beside its estimates, as JSON; ``absent``: rows without answers."""
+        names = self.suites_of(table)
+        rows = self.suite_rows(*names)
         columns = {
-            name: entry.model_dump(include={"module", "title", "column"}) for name, entry in self.suites.items()
-            if entry.table == table
-        }  # fmt: skip
+            name: self.suites[name].model_dump(include={"module", "title", "column"})
+            | {"absent": [row for row in rows if row not in self.suite_rows(name)]}
+            for name in names
+        }
         shown: dict[str, Any] = json.loads(self.layout())
+        shown["models"] = {row: self._shown(row) for row in rows}
         return json.dumps(shown | {"suites": columns}, separators=(",", ":"))
 
     def asked(self, tuned_only: bool = False) -> str:
-        """Return a wildcard pattern of the models, those with an adapter included (or those alone)."""
-        return _pattern(self.tuned() if tuned_only else (*self.models, *self.tuned()))
+        """Return a wildcard pattern of the models that are asked, those with an adapter included (or those alone)."""
+        imported = self.imported
+        asked = [name for name in self.models if name not in imported]
+        return _pattern(self.tuned() if tuned_only else (*asked, *self.tuned()))
+
+    def not_asked(self) -> str:
+        """Return a wildcard pattern of the models whose answers are read from files."""
+        return _pattern(self.imported)
 
     def readers(self, *formats: str) -> str:
         """Return a wildcard pattern of the benchmarks in these formats."""

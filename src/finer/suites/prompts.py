@@ -72,3 +72,8 @@ def wording(suite: str, name: str) -> str:
             cure="name one of the wordings of prompts.yaml",
         )  # fmt: skip
     return str(found[name])
+
+
+def wordings() -> list[str]:
+    """Return every wording of every suite."""
+    return [str(text) for suite in _wordings()["suites"].values() for text in suite.values()]

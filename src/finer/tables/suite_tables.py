@@ -12,6 +12,7 @@ import polars as pl
 import yaml
 from scipy.stats import false_discovery_control
 
+from finer.config.tuning import subject as subject_of
 from finer.errors import InputError
 from finer.schemas import BASE, SUITE_COMPARISONS, SUITE_ESTIMATES
 from finer.store import read_tables
@@ -67,7 +68,8 @@ def write_suites(
     loaded = {name: load_suite(str(entry["module"] or name)) for name, entry in suites.items()}
     columns = columns_of(table, loaded, suites)
     tables = read_tables(estimates, SUITE_ESTIMATES), read_tables(comparisons, SUITE_COMPARISONS)
-    rows = suite_rows(*tables, columns, shown)
+    absent = [(row, name) for name, entry in suites.items() for row in entry.get("absent", ())]
+    rows = suite_rows(*tables, columns, shown, absent)
     for output in outputs:
         if Path(output).suffix == ".csv":
             write_csv(rows, output)
@@ -119,9 +121,12 @@ def _column(name: str, suite: Suite, entry: Mapping[str, str], configured: Mappi
 
 
 def suite_rows(
-    estimates: pl.DataFrame, comparisons: pl.DataFrame, columns: Sequence[Shows], shown: Shown
-) -> pl.DataFrame:
+    estimates: pl.DataFrame, comparisons: pl.DataFrame, columns: Sequence[Shows], shown: Shown,
+    absent: Sequence[tuple[str, str]] = (),
+) -> pl.DataFrame:  # fmt: skip
     """Return the table's numbers, one a row (columns ``COLUMNS``), models and columns in their order.
+
+    ``absent``: (row, suite) of imported models whose answers to the suite are not given; their numbers are empty.
 
     Raises:
         InputError: a model variant lacks a number.
@@ -135,7 +140,12 @@ def suite_rows(
     )
     grid = order.join(wanted, how="cross")
     found = grid.join(estimates, on=[*_ROW, *_PLACE], how="left")
-    lost = found.filter(pl.col("n").is_null())
+    empty = pl.DataFrame(
+        [(*subject_of(row), suite) for row, suite in absent],
+        schema=dict.fromkeys([*_ROW, "suite"], pl.String),
+        orient="row",
+    )
+    lost = found.filter(pl.col("n").is_null()).join(empty, on=[*_ROW, "suite"], how="anti", maintain_order="left")
     if lost.height:
         raise InputError(
             "a number is missing", row=", ".join(map(str, lost.select(*_ROW, *_PLACE).row(0))), found="none",
@@ -205,7 +215,8 @@ def suite_layout(
 
 
 def _count(found: Mapping[tuple[str, ...], Mapping[str, Any]], shown: Shown, column: Shows) -> str:
-    return f"n = {found[(*shown.order[0], *column.place)]['n']:,}"
+    counts = (found[(*subject, *column.place)]["n"] for subject in shown.order)
+    return f"n = {next(count for count in counts if count is not None):,}"
 
 
 def _lines(subject: Subject, here: Sequence[Mapping[str, Any]], shown: Shown, average: bool) -> Iterator[Row]:
