@@ -90,6 +90,16 @@ def test_a_strong_effect_is_found_and_none_is_not_invented() -> None:
     assert 0.25 < float(np.mean(null)) < 0.75 and sum(p < 0.05 for p in null) <= 6
 
 
+def test_a_share_at_its_edge_and_a_difference_of_nothing_have_an_interval() -> None:
+    items, verdicts = run(20, 0.0, 4)
+    perfect = verdicts.with_columns(prediction=pl.lit(0, pl.Int64), score=pl.lit(1.0), unparsed=pl.lit(False))
+    share = suite_estimates(SUITE, items, perfect, **HOW).filter(statistic="accuracy", variant="base")
+    assert share["value"].item() == share["ci_high"].item() == 100 and 80 < share["ci_low"].item() < 99
+    same = suite_comparisons(SUITE, items, perfect, **HOW).filter(statistic="accuracy")
+    assert same["value"].item() == 0 and -20 < same["ci_low"].item() < 0 < same["ci_high"].item() < 20
+    assert same["p_value"].item() == 1
+
+
 def test_rows_in_another_order_change_nothing() -> None:
     items, verdicts = run(12, 0.1, 4)
     again = suite_estimates(SUITE, items.sample(fraction=1, shuffle=True, seed=1), verdicts.sample(

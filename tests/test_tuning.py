@@ -253,19 +253,23 @@ def whole(mixture: Path, models: Path, place: Path) -> Outputs:
     return run(mixture, models, place, "whole")
 
 
-def test_a_killed_training_ends_with_the_same_bytes(
-    whole: Outputs, mixture: Path, models: Path, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    build = trainers.build
+def run_killed(mixture: Path, models: Path, place: Path, name: str, **settings: Any) -> None:
+    """Run a training that ends after step 3, between two checkpoints."""
 
     def killed(*arguments: Any) -> Any:
-        trainer = build(*arguments)
+        trainer = trainers.build(*arguments)
         trainer.add_callback(Killer(3))
         return trainer
 
-    monkeypatch.setattr(training_module, "build", killed)
-    with pytest.raises(KilledError):
-        run(mixture, models, place, "killed")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(training_module, "build", killed)
+        run(mixture, models, place, name, **settings)
+
+
+def test_a_killed_training_ends_with_the_same_bytes(
+    whole: Outputs, mixture: Path, models: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_killed(mixture, models, place, "killed")
     kept = place / "killed.checkpoints"
     assert (kept / "checkpoint-2" / MARK).is_file()
     assert not (place / "killed").exists() and not (place / "killed.log.parquet").exists()
@@ -274,7 +278,7 @@ def test_a_killed_training_ends_with_the_same_bytes(
     started: list[object] = []
 
     def resumed(*arguments: Any) -> Any:
-        trainer = build(*arguments)
+        trainer = trainers.build(*arguments)
         plain = trainer.train
         trainer.train = lambda resume_from_checkpoint: (
             started.append(resume_from_checkpoint),
@@ -298,19 +302,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
 
 
 def test_checkpoints_of_other_settings_are_not_continued(
-    whole: Outputs, mixture: Path, models: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Outputs, mixture: Path, models: Path, place: Path
 ) -> None:
-    build = trainers.build
-
-    def killed(*arguments: Any) -> Any:
-        trainer = build(*arguments)
-        trainer.add_callback(Killer(3))
-        return trainer
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training_module, "build", killed)
-        with pytest.raises(KilledError):
-            run(mixture, models, place, "other", learning_rate=5e-2)
+    run_killed(mixture, models, place, "other", learning_rate=5e-2)
     assert digest(run(mixture, models, place, "other")) == digest(whole)
 
 

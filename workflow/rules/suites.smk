@@ -183,7 +183,7 @@ rule estimates_suite:
         " 2> >(tee {log} >&2)"
 
 
-# The ablations: their variants are asked two suites more, rows of the tables have been.
+# The ablations' variants are asked two of the suites; those of them that are rows of the tables were asked already.
 ABLATION_ROWS = list(
     dict.fromkeys(
         row

@@ -388,7 +388,6 @@ class Config(Section):
             "mixture": f"{self.root}/tuning/mixtures/{self.adapters[adapter].mixture}.parquet",
             "training": _compact(training.model_dump(mode="json")),
             "launcher": processes if training.devices > 1 else "python -m",
-            "devices": training.devices if training.device == "cuda" else 0,
         }
 
     def suites_of(self, table: str) -> list[str]:

@@ -25,15 +25,8 @@ if TYPE_CHECKING:
 
 LETTERS = "ABCDE"
 ASKING = {"prefix_reuse", "batch_tokens", "shard_items", "max_new_tokens"}  # settings that may move a number
-ASKED = (
-    "item_id",
-    "image_paths",
-    "prompt",
-    "answering",
-    "options",
-    "control",
-    "max_new_tokens",
-)  # what the responses depend on
+#: what the responses depend on
+ASKED = ("item_id", "image_paths", "prompt", "answering", "options", "control", "max_new_tokens")
 SCORED = ("text", "likelihood")  # ways of answering that read the log-probabilities of whole options
 
 
@@ -67,10 +60,10 @@ def answer_items(
     prompt_hash = stable_key(*(frame_digest(frame) for frame in sets))
     config_hash = stable_key(settings.model_dump_json(include=ASKING), checkpoint.numerics)
     adapter = checkpoint.adapter_revision()
+    added = () if adapter is None else (adapter, versions("peft"))
     run_id = stable_key(
-        "answer", checkpoint.name, revision, variant, prompt_hash, config_hash, code, versions(),
-        *([] if adapter is None else [adapter, versions("peft")]),
-    )  # fmt: skip
+        "answer", checkpoint.name, revision, variant, prompt_hash, config_hash, code, versions(), *added
+    )
 
     @cache
     def engine() -> Engine:
@@ -88,8 +81,7 @@ def answer_items(
     with progress_bar(sum(frame.height for frame in sets), f"{checkpoint.name} answers", done) as bar:
         for part, some in zip(parts, blocks, strict=True):
             part.fill(some, compute, lambda block: bar.update(block.height))
-    # Only now: whoever cleans up after a failed job removes finished outputs, and the parts must survive that.
-    for part in parts:
+    for part in parts:  # only now: whoever cleans up after a failed job removes finished outputs, and parts must stay
         part.assemble()
     row = run_row(
         run_id, "answer", watch, config_hash=config_hash, code_hash=code, model=checkpoint.name,

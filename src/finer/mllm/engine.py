@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,9 +76,25 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         InputError: there is no such file, or it is not a whole image.
     """
+    with _readable(path) as image:
+        return image.convert("RGB")
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image from its header, without decoding it.
+
+    Raises:
+        InputError: there is no such file, or it is no image.
+    """
+    with _readable(path) as image:
+        return image.size
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            yield image
     except FileNotFoundError as error:
         raise InputError("no such image", file=path, expected="an image file", cure="rebuild the benchmark") from error
     except (UnidentifiedImageError, OSError) as error:

@@ -18,9 +18,11 @@ import polars as pl
 from finer.errors import InputError
 from finer.keys import generator
 from finer.schemas import BASE, ITEMS, SUITE_COMPARISONS, SUITE_ESTIMATES, VERDICTS
-from finer.stats.intervals import Array, bootstrap_weights, percentile_bounds
+from finer.stats.differences import rare_difference
+from finer.stats.intervals import Array, bootstrap_weights, percentile_bounds, share_intervals
+from finer.stats.seeing import alike
 from finer.store import check_table, read_tables, write_table
-from finer.suites.suite import Statistic, Suite, load_suite
+from finer.suites.suite import Statistic, Suite, load_suite, ratio
 
 SWAPS = 10_000
 EXACT = 12  # clusters that differ: up to here all swaps are counted
@@ -76,7 +78,7 @@ def suite_estimates(
     rows: list[dict[str, object]] = []
     for (model, variant), scorer, counted, judged, weights in _counted(suite, items, verdicts, seed, resamples):
         for statistic in (one for one in suite.statistics if one.scorer == scorer):
-            low, high = percentile_bounds(counted.value(statistic, weights)[:, None], confidence)
+            low, high = _bounds(counted, statistic, weights, confidence)
             rows.append(
                 {
                     "suite": suite.name, "model": model, "variant": variant, "scorer": scorer,
@@ -103,8 +105,7 @@ def suite_comparisons(
             continue
         base = found[model, BASE, scorer][0]
         for statistic in (one for one in suite.statistics if one.scorer == scorer):
-            draws = tuned.value(statistic, weights) - base.value(statistic, weights)
-            low, high = percentile_bounds(draws[:, None], confidence)
+            low, high = _difference_bounds(tuned, base, statistic, weights, confidence)
             difference = tuned.value(statistic)[0] - base.value(statistic)[0]
             key = (suite.name, model, variant, scorer, statistic.split, statistic.name)
             rows.append(
@@ -118,6 +119,35 @@ def suite_comparisons(
                 }
             )  # fmt: skip
     return check_table(pl.DataFrame(rows, schema=dict(SUITE_COMPARISONS.columns), orient="row"), SUITE_COMPARISONS)
+
+
+def _is_share(statistic: Statistic) -> bool:
+    """Whether a statistic is a share of its items, so that a few clusters decide it near 0 and 100 %."""
+    return statistic.value is ratio and statistic.unit == "percent"
+
+
+def _bounds(counted: Counted, statistic: Statistic, weights: Array, confidence: float) -> tuple[Array, Array]:
+    """Return the interval of a statistic; of a share by the rule of ``finer.stats.intervals``, Wilson's included."""
+    if not _is_share(statistic):
+        return percentile_bounds(counted.value(statistic, weights)[:, None], confidence)
+    hits, trials = (counted.column(part, statistic)[:, None] for part in statistic.parts)
+    found = share_intervals(hits, trials, weights, confidence)
+    return 100 * found.low, 100 * found.high
+
+
+def _difference_bounds(
+    tuned: Counted, base: Counted, statistic: Statistic, weights: Array, confidence: float
+) -> tuple[Array, Array]:
+    """Return the interval of a difference; of shares that few clusters change, from the items gained and lost."""
+    if _is_share(statistic):
+        (one, trials), (other, asked) = ([side.column(part, statistic) for part in statistic.parts]
+                                         for side in (tuned, base))  # fmt: skip
+        sums = (one - other)[:, None]
+        if np.array_equal(trials, asked) and bool(alike(sums, trials[:, None])[0]):
+            low, high = rare_difference(sums, trials[:, None], confidence)
+            return 100 * low, 100 * high
+    draws = tuned.value(statistic, weights) - base.value(statistic, weights)
+    return percentile_bounds(draws[:, None], confidence)
 
 
 def swap_test(tuned: Counted, base: Counted, statistic: Statistic, seed: int, *key: object) -> float | None:

@@ -15,6 +15,7 @@ from scipy.stats import false_discovery_control
 from finer.config.tuning import subject as subject_of
 from finer.errors import InputError
 from finer.schemas import BASE, SUITE_COMPARISONS, SUITE_ESTIMATES
+from finer.stats.intervals import RARE_IMAGES
 from finer.store import read_tables
 from finer.suites.suite import Statistic, Suite, load_suite
 from finer.tables import compared
@@ -87,9 +88,10 @@ def columns_of(table: str, loaded: Mapping[str, Suite], suites: Mapping[str, Map
         for name, suite in loaded.items():
             if suite.name == entry["suite"]:
                 found.append(_column(name, suite, entry, suites[name]))
-    named = {column.suite for column in found}
+    # A suite that a table of the paper names stands where the paper has it; others get a column of their own.
+    placed = {entry["suite"] for entries in listed.values() for entry in entries}
     if table != "hallucination_splits":
-        others = (name for name in loaded if name not in named)
+        others = (name for name, suite in loaded.items() if suite.name not in placed)
         found += [_column(name, loaded[name], {"title": _title(name, loaded, suites)}, suites[name]) for name in others]
     return found
 
@@ -251,8 +253,9 @@ def _footnotes(
     yield "Columns. " + "; ".join(told) + "."
     clusters = sorted({loaded[column.suite].cluster for column in columns})
     yield (
-        f"Brackets: {shown.level} interval, percentile bootstrap over clusters ({', '.join(clusters)}). The intervals "
-        "cover the sampling of items only."
+        f"Brackets: {shown.level} interval, percentile bootstrap over clusters ({', '.join(clusters)}); of a share "
+        f"whose rarer outcome occurs in fewer than {RARE_IMAGES} clusters, Wilson's with an effective number of items. "
+        "The intervals cover the sampling of items only."
     )
     if rows["p"].is_not_null().any():
         marks = ", ".join(f"{text} q < {level:g}" for level, text in reversed(compared.MARKS.items()))

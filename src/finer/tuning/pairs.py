@@ -12,12 +12,12 @@ from typing import Any
 import datasets
 import polars as pl
 from PIL import Image
-from trl.data_utils import apply_chat_template, prepare_multimodal_messages
+from trl.data_utils import apply_chat_template
 
 from finer.config import Training
 from finer.errors import InputError
 from finer.keys import stable_key
-from finer.mllm.engine import open_image
+from finer.mllm.engine import image_size, open_image
 from finer.schemas import DROPS, PREFERENCES
 from finer.store import drop, table_from
 
@@ -33,12 +33,17 @@ class Chosen:
     drops: pl.DataFrame
 
 
+def shrunk_size(size: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """Return the width and height of an image of at most so many pixels, its shape kept."""
+    width, height = size
+    scale = min(1.0, math.sqrt(pixels / (width * height)))
+    return (width, height) if scale == 1.0 else (max(1, int(width * scale)), max(1, int(height * scale)))
+
+
 def shrunk(image: Image.Image, pixels: int) -> Image.Image:
     """Return an image of at most so many pixels, its shape kept."""
-    if image.width * image.height <= pixels:
-        return image
-    scale = math.sqrt(pixels / (image.width * image.height))
-    return image.resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))), Image.Resampling.BICUBIC)
+    size = shrunk_size(image.size, pixels)
+    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
 
 
 @dataclass
@@ -55,14 +60,11 @@ class Writer:
 
     def texts(self, question: str, *answers: str) -> tuple[str, list[str]]:
         """Return the chat text up to the answer, with an image first, and each answer with the end of its turn."""
-        turns = [{"role": "user", "content": question}]
-        prompt = prepare_multimodal_messages(turns, images=[None])
-        for turn in prompt:
-            turn["content"] = [{"type": "image"} if part["type"] == "image" else part for part in turn["content"]]
+        prompt = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
         texts: list[str] = []
         start = ""
         for answer in answers:
-            reply = prepare_multimodal_messages([{"role": "assistant", "content": answer}])
+            reply = [{"role": "assistant", "content": [{"type": "text", "text": answer}]}]
             rendered = apply_chat_template({"prompt": prompt, "completion": reply}, self.processor)
             start = rendered["prompt"]
             texts.append(rendered["completion"])
@@ -75,12 +77,12 @@ class Writer:
 
     def image_tokens(self, path: str) -> int:
         """Return how many tokens an image becomes beyond its placeholder; images of one size become equally many."""
-        image = self.image(path)
-        if image.size not in self._sizes:
+        size = shrunk_size(image_size(Path(path)), self.image_pixels)
+        if size not in self._sizes:
             start, _ = self.texts("x", "x")
-            encoded = self.processor(images=[[image]], text=[start], add_special_tokens=False)
-            self._sizes[image.size] = len(encoded["input_ids"][0]) - len(self.ids([start])[0])
-        return self._sizes[image.size]
+            encoded = self.processor(images=[[self.image(path)]], text=[start], add_special_tokens=False)
+            self._sizes[size] = len(encoded["input_ids"][0]) - len(self.ids([start])[0])
+        return self._sizes[size]
 
 
 def choose(preferences: pl.DataFrame, training: Training, writer: Writer) -> Chosen:
