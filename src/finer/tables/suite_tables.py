@@ -255,7 +255,8 @@ def _footnotes(
     yield (
         f"Brackets: {shown.level} interval, percentile bootstrap over clusters ({', '.join(clusters)}); of a share "
         f"whose rarer outcome occurs in fewer than {RARE_IMAGES} clusters, Wilson's with an effective number of items. "
-        "The intervals cover the sampling of items only."
+        "What is no share (a mean of splits, a score) has the bootstrap's everywhere, without width where no cluster "
+        "changes. The intervals cover the sampling of items only."
     )
     if rows["p"].is_not_null().any():
         marks = ", ".join(f"{text} q < {level:g}" for level, text in reversed(compared.MARKS.items()))
