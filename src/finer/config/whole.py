@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from finer.config.language import Chat, RoleName
 from finer.config.sections import (
     Benchmark,
     Evaluation,
@@ -56,6 +57,7 @@ class Config(Section):
     ablations: dict[Name, Ablation] = Field({}, description="tables `ablation_NAME` of variants of one model")
     suites: dict[Name, SuiteSource] = Field({}, description="evaluation suites; null removes one of an overlaid file")
     evaluation: Evaluation = Evaluation()
+    chat: Chat = Chat()
     statistics: Statistics = Statistics()
 
     @model_validator(mode="after")
@@ -79,6 +81,9 @@ class Config(Section):
             if unknown := set(self.models[name].predictions) - set(self.suites):
                 raise ValueError(f"models.{name}.predictions names '{min(unknown)}', which is not one of `suites`")
         self._tuning_consistent()
+        for role, who in self._role_settings().items():
+            if who == "llm" and role not in self.chat.roles:
+                raise ValueError(f"the {role} is a language model (llm), so chat.roles.{role} must name its model")
         if not self.subjects:
             raise ValueError("no model has role: subject, so there is nothing to measure")
         return self
@@ -109,6 +114,24 @@ class Config(Section):
                     raise ValueError(
                         f"ablations.{name}.rows.{row} has {len(labels)} labels for {len(ablation.columns)} columns"
                     )
+
+    def _role_settings(self) -> dict[RoleName, str]:
+        return {
+            "extractor": self.scene_graphs.extractor, "proposer": self.negatives.proposer,
+            "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
+        }  # fmt: skip
+
+    def role(self, name: RoleName) -> str:
+        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role."""
+        if self._role_settings()[name] != "llm":
+            return ""
+        role = self.chat.roles[name]
+        model = self.chat.models[role.model]
+        parts = {"settings": role, "model": model, "backend": self.chat.backends[model.backend]}
+        return _compact(
+            {"role": name, "name": role.model, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
+            | {key: part.model_dump(mode="json") for key, part in parts.items()}
+        )
 
     @property
     def root(self) -> str:
