@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from finer.config.language import Chat, RoleName
+from finer.config.language import Chat, RoleName, RoleSettings
 from finer.config.sections import (
     Benchmark,
     Evaluation,
@@ -127,11 +127,11 @@ class Config(Section):
             return ""
         role = self.chat.roles[name]
         model = self.chat.models[role.model]
-        parts = {"settings": role, "model": model, "backend": self.chat.backends[model.backend]}
-        return _compact(
-            {"role": name, "name": role.model, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
-            | {key: part.model_dump(mode="json") for key, part in parts.items()}
-        )
+        settings = RoleSettings(
+            role=name, name=role.model, settings=role, model=model, backend=self.chat.backends[model.backend],
+            budget=self.chat.budget, cache=self.resolve(self.chat.cache),
+        )  # fmt: skip
+        return _compact(settings.model_dump(mode="json"))
 
     @property
     def root(self) -> str:
