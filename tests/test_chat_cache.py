@@ -322,7 +322,7 @@ def test_a_job_that_waits_for_the_cache_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cache_module, "_PATIENCE", 0.1)
-    code = "import sys, time, filelock; a = filelock.FileLock(sys.argv[1]); a.acquire(); print(1, flush=True); time.sleep(1)"
+    code = "import sys, time, filelock as f; a = f.FileLock(sys.argv[1]); a.acquire(); print(1, flush=1); time.sleep(1)"
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE)
     assert other.stdout is not None and other.stdout.readline() == b"1\n"
     with Cache(tmp_path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
-from pydantic import ValidationError
 
 from finer.chat.asking import Form, Outcome, Question
 from finer.chat.canonical import canonical_json, request_record
@@ -25,11 +26,14 @@ _REFUSED = ("refusal", "content_filter")
 _OVERLONG = ("length", "too_long")
 
 
+ACCESS = "FINER_CHAT_ACCESS"  # environment variable: what Config.chat_access returns
+
+
 def open_role(text: str, prompt: Prompt | str | None = None) -> RoleAsker:
     """Return who takes a role.
 
     Args:
-        text: what ``Config.role`` returns.
+        text: what ``Config.role`` returns; without its part ``access``, that is read from the environment.
         prompt: its words, or the name of a file of them; None: those named like the role.
 
     Raises:
@@ -37,13 +41,22 @@ def open_role(text: str, prompt: Prompt | str | None = None) -> RoleAsker:
     """
     if not text:
         raise InputError("no language model has this role", field="chat.roles", cure="name its model in `chat.roles`")
-    try:
-        settings = RoleSettings.model_validate_json(text)
-    except ValidationError as error:
-        raise InputError("not the settings of a role", field="--chat", found=str(error),
-                         expected="what Config.role returns") from None  # fmt: skip
+    settings = _settings(text)
     words = prompt if isinstance(prompt, Prompt) else load_prompt(prompt or settings.role)
     return RoleAsker(settings, words)
+
+
+def _settings(text: str) -> RoleSettings:
+    try:
+        role = json.loads(text)
+        access = role.pop("access", None) or json.loads(os.environ[ACCESS])
+        return RoleSettings.join(role, access)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise InputError(
+            "not the settings of a role", field="--chat", found=f"{type(error).__name__}: {error}",
+            expected=f"what Config.role returns, and in the environment variable {ACCESS} where models are reached",
+            cure="run the job through the workflow, which sets both",
+        ) from None  # fmt: skip
 
 
 @dataclass

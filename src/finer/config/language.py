@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from finer.config.tuning import Name, Section
 
 RoleName = Literal["extractor", "proposer", "phraser", "editor", "judge"]
 Price = Annotated[float, Field(ge=0.0)]
+_ACCESS = frozenset({"base_url", "key", "concurrency", "timeout", "attempts"})  # of a back end: no reply depends on it
 
 
 class Backend(Section):
@@ -75,7 +77,7 @@ class Role(Section):
 
 
 class RoleSettings(Section):
-    """All that a role's jobs need to ask its model: what `Config.role` writes as JSON."""
+    """All that a role's jobs need to ask its model."""
 
     role: RoleName
     name: str  # of the model in the configuration
@@ -84,6 +86,13 @@ class RoleSettings(Section):
     backend: Backend
     budget: Price | None
     cache: str
+
+    @classmethod
+    def join(cls, role: Mapping[str, Any], access: Mapping[str, Any]) -> RoleSettings:
+        """Put together what ``Chat.role`` and ``Chat.access`` return."""
+        place = access["backends"][role["model"]["backend"]]
+        whole = {**role, "backend": {**role["backend"], **place}}
+        return cls.model_validate({**whole, "budget": access["budget"], "cache": access["cache"]})
 
 
 class Chat(Section):
@@ -98,6 +107,19 @@ class Chat(Section):
     cache: str = Field(
         "{results}/chat", description="folder of all requests and replies: what is there is not asked again, or paid"
     )
+
+    def access(self, cache: str) -> dict[str, Any]:
+        """Return where and how back ends are reached, the budget and the cache: no reply depends on it."""
+        backends = {name: entry.model_dump(mode="json", include=set(_ACCESS)) for name, entry in self.backends.items()}
+        return {"budget": self.budget, "cache": cache, "backends": backends}
+
+    def role(self, name: RoleName) -> dict[str, Any]:
+        """Return what the replies to a role depend on; together with ``access`` it makes ``RoleSettings``."""
+        role = self.roles[name]
+        model = self.models[role.model]
+        backend = self.backends[model.backend].model_dump(mode="json", exclude=set(_ACCESS))
+        parts = {"settings": role.model_dump(mode="json"), "model": model.model_dump(mode="json"), "backend": backend}
+        return {"role": name, "name": role.model, **parts}
 
     @model_validator(mode="after")
     def _known(self) -> Chat:

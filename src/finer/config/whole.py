@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from finer.config.language import Chat, RoleName, RoleSettings
+from finer.config.language import Chat, RoleName
 from finer.config.sections import (
     Benchmark,
     Evaluation,
@@ -121,17 +121,20 @@ class Config(Section):
             "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
         }  # fmt: skip
 
-    def role(self, name: RoleName) -> str:
-        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role."""
+    def role(self, name: RoleName, access: bool = True) -> str:
+        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role.
+
+        Without ``access`` it is what the replies depend on: a new budget or address is no reason to run a job again.
+        Then ``chat_access`` must stand in the environment of the job (``finer.chat.roles.ACCESS``).
+        """
         if self._role_settings()[name] != "llm":
             return ""
-        role = self.chat.roles[name]
-        model = self.chat.models[role.model]
-        settings = RoleSettings(
-            role=name, name=role.model, settings=role, model=model, backend=self.chat.backends[model.backend],
-            budget=self.chat.budget, cache=self.resolve(self.chat.cache),
-        )  # fmt: skip
-        return _compact(settings.model_dump(mode="json"))
+        role = self.chat.role(name)
+        return _compact(role | {"access": json.loads(self.chat_access())} if access else role)
+
+    def chat_access(self) -> str:
+        """Return where and how language models are reached, as JSON."""
+        return _compact(self.chat.access(self.resolve(self.chat.cache)))
 
     @property
     def root(self) -> str:
