@@ -136,6 +136,12 @@ def test_a_request_that_another_job_gave_up_is_asked(tmp_path: Path) -> None:
         assert first.claim("a", 1.0, None) is Claim.KNOWN and first.lookup(["a", "b"]) == {"a": entry("a")}
 
 
+def test_claims_that_an_interrupt_left_do_not_stand_in_the_way(tmp_path: Path) -> None:
+    with Loopback(echo) as server, service(server.address, tmp_path) as model:
+        assert model.cache.claim(model.key(say("hello")), 1.0, None) is Claim.GRANTED
+        assert isinstance(model.send([say("hello")])[0], Reply)
+
+
 def test_claims_of_a_dead_job_are_void(tmp_path: Path) -> None:
     code = f"""
 import os, sys

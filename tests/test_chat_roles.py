@@ -244,6 +244,7 @@ def test_a_role_opens_from_the_configuration(tmp_path: Path, monkeypatch: pytest
     with open_role(bare, prompt(tmp_path)) as again:
         assert again.settings == role.settings and again.settings.backend.concurrency == 3
     assert configured(tmp_path).role("judge") == ""
+    assert not parse(config.model_dump() | {"chat": {"backends": {"gone": None}}, "scene_graphs": {}}).chat.backends
     with pytest.raises(InputError, match="no language model has this role"):
         open_role("")
     with pytest.raises(InputError, match="not the settings of a role"):
@@ -264,9 +265,11 @@ def test_a_new_budget_or_address_changes_no_parameter_of_a_rule(tmp_path: Path) 
 
 
 class Inner(BaseModel):
+    """A docstring, which is no part of what is paid for."""
+
     title: str  # a name that JSON schemas also use
     default: Literal["a", "b"] = "a"
-    properties: list[int] = Field(min_length=1)
+    properties: list[int] = Field(min_length=1, description="one or more")
 
 
 class Outer(BaseModel):
@@ -280,7 +283,11 @@ def test_schemas_are_strict_and_those_of_their_forms() -> None:
     inner = schema["$defs"]["Inner"]
     assert inner["required"] == ["title", "default", "properties"] == list(inner["properties"])
     assert inner["additionalProperties"] is False is schema["additionalProperties"]
-    assert '"default": "a"' not in json.dumps(schema) and inner["properties"]["properties"]["minItems"] == 1
+    assert '"default": "a"' not in json.dumps(schema) and "docstring" not in json.dumps(schema)
+    assert (
+        inner["properties"]["properties"]["description"] == "one or more"
+        and inner["properties"]["properties"]["minItems"] == 1
+    )
     good = {"parts": [{"title": "t", "default": "b", "properties": [1]}], "first": None}
     Draft202012Validator(schema).validate(good)
     assert read_reply(json.dumps(good), Outer) == (Outer.model_validate(good), [])

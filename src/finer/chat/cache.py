@@ -109,12 +109,20 @@ class Cache:
         with self._exclusive():
             self._append({"release": key, "owner": self._owner})
 
+    def release_all(self) -> None:
+        """Give back all claims of this job, such as an interrupt left."""
+        with self._exclusive():
+            self._release_own()
+
+    def _release_own(self) -> None:
+        for key in [key for key, (owner, _) in self._claims.items() if owner == self._owner]:
+            self._append({"release": key, "owner": self._owner})
+
     def close(self) -> None:
         """Fold the journal into a shard."""
         if self._alive.is_locked:
             with self._exclusive():
-                for key in [key for key, (owner, _) in self._claims.items() if owner == self._owner]:
-                    self._append({"release": key, "owner": self._owner})
+                self._release_own()
                 self._fold()
             self._owner_file(self._owner).unlink(missing_ok=True)
             self._alive.release()
