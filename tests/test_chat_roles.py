@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from finer.chat.roles import ACCESS, open_role
 from finer.chat.service import OFFLINE
 from finer.chat.wording import load_prompt
 from finer.config import Config, parse
+from finer.config.language import Backend, Chat
 from finer.errors import InputError
 from finer.schemas import CALLS
 from finer.store import check_table, read_table, write_table
@@ -369,8 +371,6 @@ def test_the_server_runs_as_a_process_with_any_reply_function(tmp_path: Path) ->
 
 
 def test_settings_that_contradict_are_refused() -> None:
-    from finer.config.language import Backend, Chat
-
     with pytest.raises(ValueError, match="never run"):
         Backend(kind="vllm", options={"trust_remote_code": True})
     with pytest.raises(ValueError, match="greedily"):
@@ -382,6 +382,12 @@ def test_settings_that_contradict_are_refused() -> None:
             }
         )
     assert Backend(kind="transformers").held == "none"
+
+
+def test_the_examples_of_the_docs_are_configuration() -> None:
+    text = (HERE.parent / "docs" / "language-models.md").read_text("utf-8")
+    blocks = [yaml.safe_load(block)["chat"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert [len(Chat.model_validate(block).models) for block in blocks] == [1, 2]
 
 
 def test_the_calls_table_is_checked(tmp_path: Path) -> None:
