@@ -286,6 +286,19 @@ def test_the_budget_is_never_passed_and_a_rerun_goes_on(tmp_path: Path) -> None:
             assert len(model.send(asked)) == 40 and len(server.requests) == 40
 
 
+def test_the_budget_holds_when_every_request_costs_the_most(tmp_path: Path) -> None:
+    """Four at once, and the whole of each reserve is spent: what is under way must count."""
+    asked = [say(f"say {number:02d}", 1000) for number in range(12)]
+    with Loopback(lambda request: "x" * 9999, slowly) as server:
+        free = service(server.address, tmp_path, model_price_in=0.0)
+        most = most_money(free.model, asked[0])
+        free.close()
+        with service(server.address, tmp_path, 5.5 * most, model_price_in=0.0) as model:
+            with pytest.raises(InputError, match="the budget is spent"):
+                model.send(asked)
+            assert len(server.requests) == 5 and model.cache.spent == pytest.approx(5 * most)
+
+
 def test_the_budget_holds_for_all_jobs_together(tmp_path: Path) -> None:
     with Loopback(echo, slowly) as server:
         with service(server.address, tmp_path / "free") as model:
