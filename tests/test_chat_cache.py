@@ -136,6 +136,17 @@ def test_a_request_that_another_job_gave_up_is_asked(tmp_path: Path) -> None:
         assert first.claim("a", 1.0, None) is Claim.KNOWN and first.lookup(["a", "b"]) == {"a": entry("a")}
 
 
+def test_folding_leaves_the_claims_of_jobs_that_run(tmp_path: Path) -> None:
+    with Cache(tmp_path) as first:
+        assert first.claim("a", 3.0, 5.0) is Claim.GRANTED
+        with Cache(tmp_path) as second:
+            second.keep(entry("b", 1.0))
+        with Cache(tmp_path) as third:
+            assert third.claim("a", 1.0, None) is Claim.BUSY and third.claim("c", 2.0, 5.0) is Claim.FULL
+        first.keep(entry("a", 0.5))
+        assert first.claim("c", 2.0, 5.0) is Claim.GRANTED
+
+
 def test_claims_that_an_interrupt_left_do_not_stand_in_the_way(tmp_path: Path) -> None:
     with Loopback(echo) as server, service(server.address, tmp_path) as model:
         assert model.cache.claim(model.key(say("hello")), 1.0, None) is Claim.GRANTED

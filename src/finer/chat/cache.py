@@ -23,6 +23,7 @@ from finer.chat.shards import costs_of, find, shard_files, write_shard
 
 FOLD_AFTER = 2000  # replies in the journal
 _PATIENCE = 2.0  # seconds of waiting for the lock before it is told
+_LOOK = 0.002  # seconds between two tries: others hold it for one line of the journal, as a rule
 _ROUNDING = 1e-9  # of sums of money
 
 
@@ -131,10 +132,10 @@ class Cache:
     def _exclusive(self) -> Iterator[None]:
         """Hold the folder's lock, knowing all that others have written."""
         try:
-            self._lock.acquire(timeout=_PATIENCE)
+            self._lock.acquire(timeout=_PATIENCE, poll_interval=_LOOK)
         except Timeout:
             print(f"waiting for another job that is writing in {self.folder}", file=sys.stderr)
-            self._lock.acquire()
+            self._lock.acquire(poll_interval=_LOOK)
         try:
             self._refresh()
             yield
