@@ -125,6 +125,8 @@ class Cache:
             with self._exclusive():
                 self._release_own()
                 self._fold()
+                for file in (self.folder / "owners").iterdir():
+                    self._is_alive(file.name)  # removes what dead jobs left
             self._owner_file(self._owner).unlink(missing_ok=True)
             self._alive.release()
 
