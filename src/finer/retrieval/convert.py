@@ -71,7 +71,7 @@ def found(pattern: str, folder: Path, maybe: bool = False) -> list[Path]:
     """Return the files that match a glob, sorted."""
     files = sorted(path for path in folder.glob(pattern) if path.is_file() and not is_cache(path, folder))
     if not files and not maybe:
-        held = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        held = [file.relative_to(folder).as_posix() for file in found("**/*", folder, maybe=True)]
         raise InputError(
             "the release holds no such file", file=folder, expected=pattern, found=", ".join(held[:10]) or "nothing",
             cure="the release was changed: correct this source in the registry",

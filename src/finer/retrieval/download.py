@@ -19,7 +19,6 @@ import tenacity
 from finer.errors import InputError
 
 AGENT = "finer (research; retrieves public data sets)"
-_BLOCK = 1 << 20
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -124,7 +123,7 @@ def _continued(client: httpx.Client, address: str, part: Path, checks: Checks) -
             raise PassingError("another range than asked for")
         _tag(part).write_text(_validator(reply), encoding="utf-8")
         with part.open("ab" if reply.status_code == 206 else "wb") as file:
-            for block in reply.iter_raw(_BLOCK):
+            for block in reply.iter_raw():  # as it comes: larger blocks would be lost at a cut
                 file.write(block)
                 if checks.size is not None and file.tell() > checks.size:
                     break  # refused below; no need to fill the disk first

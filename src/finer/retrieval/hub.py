@@ -6,6 +6,7 @@ would mix two versions.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from finer.errors import InputError
@@ -23,7 +24,9 @@ def snapshot(wanted: Hub, folder: Path, locked: str | None = None) -> str:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
     from huggingface_hub.utils import filter_repo_objects
 
-    api = HfApi()
+    # Read here and not where the client is imported, so that a mirror can be named at any time.
+    endpoint = os.environ.get("HF_ENDPOINT")
+    api = HfApi(endpoint=endpoint)
     revision = locked or wanted.revision
     try:
         info = api.repo_info(wanted.hub, revision=revision, repo_type=wanted.kind, files_metadata=True)
@@ -36,7 +39,7 @@ def snapshot(wanted: Hub, folder: Path, locked: str | None = None) -> str:
             )  # fmt: skip
         snapshot_download(
             wanted.hub, revision=info.sha, repo_type=wanted.kind, local_dir=folder,
-            allow_patterns=wanted.files, ignore_patterns=wanted.leave,
+            allow_patterns=wanted.files, ignore_patterns=wanted.leave, endpoint=endpoint,
         )  # fmt: skip
     except (HfHubHTTPError, OSError) as error:
         page = f"{api.endpoint}/{'datasets/' if wanted.kind == 'dataset' else ''}{wanted.hub}"
