@@ -34,6 +34,19 @@ def read_docci(a: Arguments) -> None:
     write_table(raw.images, IMAGES, a.out)
 
 
+@verb("config", "benchmark", "table", ("images", {"nargs": "?", "default": None}), "out", "captions", "drops")
+def read_csv(a: Arguments) -> None:
+    """Read and check captions of a CSV and, where they are, images."""
+    from finer.raw import csv_captions
+    from finer.schemas import CAPTIONS, DROPS, IMAGES
+    from finer.store import write_table
+
+    raw = csv_captions.read_captions_csv(a.table, a.images, a.benchmark, settings(a.config)["on_bad_item"])
+    write_table(raw.drops, DROPS, a.drops)
+    write_table(raw.captions, CAPTIONS, a.captions)
+    write_table(raw.images, IMAGES, a.out)
+
+
 @verb("config", "benchmark", "folder", ("images", {"nargs": "?", "default": None}), "out", "pairs", "drops")
 def import_interchange(a: Arguments) -> None:
     """Read a released benchmark in the interchange form."""
