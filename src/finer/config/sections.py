@@ -57,6 +57,7 @@ class Benchmark(Section):
         "many as the micro world draws, or unknown",
     )  # fmt: skip
     split: str | None = Field("test", description="split to read, where the format has several; null: all")
+    limit: int | None = Field(None, ge=1, description="read at most so many images, drawn; null: all")
     pairs: dict[Setting, Count] = Field(description="number of pairs (two questions each) wanted per setting")
     entity_counts: dict[Literal["multi_obj", "multi_attr", "multi_rel"], Range] = Field(
         description="entity counts of the list settings"

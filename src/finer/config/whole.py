@@ -349,7 +349,9 @@ class Config(Section):
                     "raw": self.resolve(entry.raw),
                     "images": [] if entry.images is None else self.resolve(entry.images),
                     "captions": f"{self.root}/benchmark/{name}/captions.parquet" if entry.reader in CAPTIONED else [],
-                    "read": _compact({"on_bad_item": self.on_bad_item, "split": entry.split}),
+                    "read": _compact(
+                        {"on_bad_item": self.on_bad_item, "split": entry.split, "limit": entry.limit, "seed": self.seed}
+                    ),
                     "compose": _compact(
                         {"seed": self.seed} | entry.model_dump(mode="json", include={"pairs", "entity_counts"})
                     ),

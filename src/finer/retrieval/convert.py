@@ -8,6 +8,7 @@ conversion that fails can be repeated without fetching again.
 from __future__ import annotations
 
 import csv
+import heapq
 import json
 import os
 import re
@@ -26,6 +27,7 @@ import pyarrow
 import pyarrow.parquet
 
 from finer.errors import InputError
+from finer.keys import stable_key
 from finer.raw.images import path_inside
 from finer.raw.records import bad_record, decoded, file_bytes, parsed
 from finer.retrieval.sources import Embedded, Move, Paths, Questions, Share, Stack, Step, Unpack
@@ -258,23 +260,41 @@ def _suffix(content: bytes) -> str:
 
 
 def stack(step: Stack, place: Place) -> None:
-    """Write the columns of all files as one Parquet file."""
+    """Write the columns of all files as one Parquet file, of all rows or of those that are drawn."""
     target = place.made / step.to
     target.parent.mkdir(parents=True, exist_ok=True)
+    limit = _drawn_below(step, place) if step.rows is not None else None
     writer = None
     try:
-        for file in found(step.stack, place.got):
-            with _parquet(file) as table:
-                missing = [name for name in step.columns if name not in table.schema_arrow.names]
-                if missing:
-                    raise InputError("a column is missing", file=file, field=missing[0], cure="correct the registry",
-                                     found=", ".join(table.schema_arrow.names))  # fmt: skip
-                for batch in table.iter_batches(columns=step.columns):
-                    writer = writer or pyarrow.parquet.ParquetWriter(target, batch.schema, compression="zstd")
-                    writer.write_batch(batch)
+        for batch in _batches(step, place, step.columns):
+            kept = batch
+            if limit is not None:
+                kept = batch.filter(pyarrow.array([_place(value) <= limit for value in batch.column(0).to_pylist()]))
+            writer = writer or pyarrow.parquet.ParquetWriter(target, batch.schema, compression="zstd")
+            writer.write_batch(kept)
     finally:
         if writer is not None:
             writer.close()
+
+
+def _batches(step: Stack, place: Place, columns: Sequence[str]) -> Iterator[Any]:
+    for file in found(step.stack, place.got):
+        with _parquet(file) as table:
+            missing = [name for name in columns if name not in table.schema_arrow.names]
+            if missing:
+                raise InputError("a column is missing", file=file, field=missing[0], cure="correct the registry",
+                                 found=", ".join(table.schema_arrow.names))  # fmt: skip
+            yield from table.iter_batches(columns=list(columns))
+
+
+def _place(value: object) -> str:
+    return stable_key("draw_rows", value)
+
+
+def _drawn_below(step: Stack, place: Place) -> str:
+    """Return the place of the last row that is drawn: a row is in or out by its value, whatever else is there."""
+    values = (value for batch in _batches(step, place, step.columns[:1]) for value in batch.column(0).to_pylist())
+    return max(heapq.nsmallest(step.rows or 0, map(_place, values)), default="")
 
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -107,11 +107,12 @@ class Questions(_Entry):
 
 
 class Stack(_Entry):
-    """Parquet files -> one, of some columns."""
+    """Parquet files -> one, of some columns; where ``rows`` is given, of so many rows, drawn by the first column."""
 
     stack: str
     columns: list[str]
     to: str
+    rows: int | None = None
 
 
 class Paths(_Entry):
