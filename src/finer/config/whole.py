@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from finer.config.cluster import Cluster
 from finer.config.language import Chat, RoleName
 from finer.config.sections import (
+    CAPTIONED,
     Benchmark,
     Evaluation,
     Micro,
@@ -24,7 +25,7 @@ from finer.config.sections import (
     SuiteSource,
     World,
 )
-from finer.config.tuning import AT, Ablation, Adapter, Mixture, Name, Preferences, Section, Training
+from finer.config.tuning import AT, Ablation, Adapter, Mixture, Name, Preferences, Section, Training, TuningSource
 from finer.errors import InputError
 from finer.schemas import POOLED
 
@@ -37,6 +38,10 @@ class Config(Section):
 
     preset: Name = Field("micro", description="results go to <results>/<preset>")
     results: str = Field("results", description="folder of all results")
+    data: str = Field(
+        "{results}/raw",
+        description="folder of the raw data that the workflow retrieves; {results}: the preset's results",
+    )
     seed: int = Field(2603, ge=0, description="seed of every draw")
     on_bad_item: Literal["stop", "drop"] = Field(
         "stop", description="one unreadable image or annotation: stop with an error, or drop and count it"
@@ -45,7 +50,7 @@ class Config(Section):
     benchmarks: dict[Name, Benchmark] = Field(
         min_length=1, description="the benchmarks; null removes one of an overlaid file"
     )
-    captions: str | None = Field(None, description="file of captions in DOCCI's format, for the target `captions`")
+    captions: str | None = Field(None, description="file of captions, for the target `captions`")
     scene_graphs: SceneGraphs = SceneGraphs()
     negatives: Negatives = Negatives()
     models: dict[Name, Model] = Field(min_length=1, description="the MLLMs; null removes one of an overlaid file")
@@ -270,7 +275,7 @@ class Config(Section):
 
     def captioned(self) -> list[str]:
         """Benchmarks of the tables that start from captions."""
-        return [name for name in self.tests if self.benchmarks[name].reader == "docci"]
+        return [name for name in self.tests if self.benchmarks[name].reader in CAPTIONED]
 
     def unverified(self) -> str:
         """Return the settings of negatives as if nobody had checked them, as JSON."""
@@ -324,7 +329,20 @@ class Config(Section):
 
     def resolve(self, path: str, model: str = "") -> str:
         """Fill in the placeholders of a path."""
-        return path.replace("{results}", self.root).replace("{captions}", self.captions or "").replace("{model}", model)
+        filled = path.replace("{data}", self.data).replace("{results}", self.root)
+        return filled.replace("{captions}", self.captions or "").replace("{model}", model)
+
+    @property
+    def data_root(self) -> str:
+        """Folder of the raw data that is retrieved."""
+        return self.resolve(self.data)
+
+    def raw_paths(self) -> list[str]:
+        """Return all paths of raw files and image folders."""
+        entries: list[Benchmark | TuningSource] = [*self.benchmarks.values(), *self.preferences.sources.values()]
+        given = [path for entry in entries for path in (entry.raw, entry.images) if path is not None]
+        suites = [plan[part] for plan in map(self._suite_plan, self.suites) for part in ("raw", "images")]
+        return [*(self.resolve(path) for path in given), *suites]
 
     def plan(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return, per benchmark and per model, the paths and the settings (as JSON) that its rules depend on.
@@ -337,8 +355,10 @@ class Config(Section):
                     "reader": entry.reader,
                     "raw": self.resolve(entry.raw),
                     "images": [] if entry.images is None else self.resolve(entry.images),
-                    "captions": f"{self.root}/benchmark/{name}/captions.parquet" if entry.reader == "docci" else [],
-                    "read": _compact({"on_bad_item": self.on_bad_item, "split": entry.split}),
+                    "captions": f"{self.root}/benchmark/{name}/captions.parquet" if entry.reader in CAPTIONED else [],
+                    "read": _compact(
+                        {"on_bad_item": self.on_bad_item, "split": entry.split, "limit": entry.limit, "seed": self.seed}
+                    ),
                     "compose": _compact(
                         {"seed": self.seed} | entry.model_dump(mode="json", include={"pairs", "entity_counts"})
                     ),
@@ -369,6 +389,8 @@ class Config(Section):
         places = {part: self.resolve(getattr(entry, part).replace("{suite}", name)) for part in ("raw", "images")}
         return {
             **places,
+            # Where the images are no part of the official files, they are an input of their own.
+            "shown": [] if f"{places['images']}/".startswith(f"{places['raw']}/") else places["images"],
             "module": entry.module or name,
             "items": entry.items,
             "read": _compact(
