@@ -84,9 +84,24 @@ class Config(Section):
         for role, who in self._role_settings().items():
             if who == "llm" and role not in self.chat.roles:
                 raise ValueError(f"the {role} is a language model (llm), so chat.roles.{role} must name its model")
+        self._proposers_consistent()
         if not self.subjects:
             raise ValueError("no model has role: subject, so there is nothing to measure")
         return self
+
+    def _proposers_consistent(self) -> None:
+        for name, benchmark in self.benchmarks.items():
+            chosen = benchmark.proposer_model
+            if chosen is not None and (self.negatives.proposer != "llm" or chosen not in self.chat.models):
+                raise ValueError(
+                    f"benchmarks.{name}.proposer_model '{chosen}' needs negatives.proposer: llm and a model of that name "
+                    "in chat.models"
+                )
+        if self.negatives.proposer == "llm" and (self.negatives.unheard, self.negatives.predictable) != (4, 1.0):
+            raise ValueError(
+                "negatives.unheard and negatives.predictable are the lexicon's: a language model proposes what it likes. "
+                "With negatives.proposer: llm they must be 4 and 1.0"
+            )
 
     def _tuning_consistent(self) -> None:
         for name, adapter in self.adapters.items():
@@ -121,11 +136,16 @@ class Config(Section):
             "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
         }  # fmt: skip
 
-    def role(self, name: RoleName) -> str:
-        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role."""
+    def role(self, name: RoleName, model: str | None = None) -> str:
+        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role.
+
+        ``model``: the one that has the role in this place, if not the one of ``chat.roles``.
+        """
         if self._role_settings()[name] != "llm":
             return ""
         role = self.chat.roles[name]
+        if model is not None:
+            role = role.model_copy(update={"model": model})
         model = self.chat.models[role.model]
         parts = {"settings": role, "model": model, "backend": self.chat.backends[model.backend]}
         return _compact(
@@ -334,6 +354,7 @@ class Config(Section):
                         {"seed": self.seed} | entry.model_dump(mode="json", include={"pairs", "entity_counts"})
                     ),
                     "granularity": _compact({"seed": self.seed, "granularity": entry.granularity}),
+                    "proposer": self.role("proposer", entry.proposer_model),
                 }
                 for name, entry in self.benchmarks.items()
             },
@@ -453,6 +474,22 @@ class Config(Section):
     def not_asked(self) -> str:
         """Return a wildcard pattern of the models whose answers are read from files."""
         return _pattern(self.imported)
+
+    def extracted(self, extractor: Literal["rules", "llm"]) -> str:
+        """Return a wildcard pattern of the benchmarks whose captions become scene graphs in this way."""
+        return self.readers("docci") if self.scene_graphs.extractor == extractor else _pattern(())
+
+    def proposed(self, proposer: Literal["lexicon", "llm"]) -> str:
+        """Return a wildcard pattern of the benchmarks whose negatives are proposed in this way."""
+        return self.readers("comprecap", "docci") if self.negatives.proposer == proposer else _pattern(())
+
+    def asked_for_graphs(self) -> list[str]:
+        """Benchmarks of the tables whose scene graphs a language model makes."""
+        return self.captioned() if self.scene_graphs.extractor == "llm" else []
+
+    def asked_for_negatives(self) -> list[str]:
+        """Benchmarks of the tables whose negatives a language model proposes."""
+        return self.graphs() if self.negatives.proposer == "llm" else []
 
     def readers(self, *formats: str) -> str:
         """Return a wildcard pattern of the benchmarks in these formats."""

@@ -14,9 +14,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from finer.chat.asking import Asker, Outcome, Question
-from finer.chat.prompts import fill
+from finer.chat.wording import load_prompt
 from finer.keys import generator, shuffled
-from finer.negatives.candidates import PREDICATE_SHARE, Candidate
+from finer.negatives.candidates import PREDICATE_SHARE, Candidate, part_of
 from finer.negatives.propose import FOUR, STAGE, Said, described, negative_rows, said_before, scenes, wanted_of
 from finer.negatives.scene import Row, Scene
 from finer.negatives.vetoes import Changed, Slot, Veto
@@ -24,7 +24,10 @@ from finer.scenes.phrases import indefinite, number_free, relations_phrase, take
 from finer.schemas import DROPS, NEGATIVES
 from finer.store import drop, table_from
 
-ROLE = "proposer"
+PROMPTS: dict[Changed, str] = {
+    "object": "proposer_object", "attribute": "proposer_attribute", "part": "proposer_part",
+    "predicate": "proposer_predicate", "relation_object": "proposer_target",
+}  # fmt: skip
 
 
 class Proposal(BaseModel):
@@ -44,6 +47,7 @@ class Asked:
     seen: str = ""  # the negative that the verifier took for the truth
     sound: dict[str, tuple[str, Candidate]] = field(default_factory=dict)  # meaning -> (as proposed, candidate)
     vetoes: list[Veto] = field(default_factory=list)  # of the last reply
+    failure: tuple[str, str] = ("", "")  # why there are no four: a fixed word, and more
 
     @property
     def key(self) -> str:
@@ -81,7 +85,7 @@ class Asked:
 
 
 def propose_by_model(
-    asker: Asker,
+    askers: Mapping[Changed, Asker],
     elements: pl.DataFrame,
     captions: pl.DataFrame | None,
     earlier: pl.DataFrame | None = None,
@@ -93,7 +97,7 @@ def propose_by_model(
     """Return NEGATIVES (four rows an element, ranks 0 to 3) and DROPS of one round.
 
     Args:
-        asker: the role ``proposer``.
+        askers: the role ``proposer`` with each of the ``PROMPTS``.
         elements: ELEMENTS of whole scenes: the other elements decide what may be proposed.
         captions: CAPTIONS of the same images; None: the sentences that state the elements stand for them.
         earlier: NEGATIVES of earlier rounds, none of which is proposed again for its element.
@@ -117,16 +121,23 @@ def propose_by_model(
                 drops.append(_drop(row, reason, described(row)))
             else:
                 asked.append(_asked(scene, row, round_number, seed, said, seen))
-    outcomes = asker.ask([Question(each.key, _prompt(each), Proposal, problems=each.problems) for each in asked])
+    for changed, asker in askers.items():
+        _ask([each for each in asked if each.slot.changed == changed], asker)
     rows: list[dict[str, object]] = []
-    for each, outcome in zip(asked, outcomes, strict=True):
+    for each in asked:
         row = each.slot.row
+        proposer = askers[each.slot.changed].model
+        key = (proposer, row["element_id"], round_number)
+        rows += negative_rows(row, shuffled(each.four, seed, "rank", *key), round_number, proposer)
         if not each.four:
-            drops.append(_drop(row, *_reason(each, outcome)))
-            continue
-        chosen = shuffled(each.four, seed, "rank", asker.model, row["element_id"], round_number)
-        rows += negative_rows(row, chosen, round_number, asker.model)
+            drops.append(_drop(row, *each.failure))
     return table_from(rows, NEGATIVES), table_from(drops, DROPS)
+
+
+def _ask(asked: Sequence[Asked], asker: Asker) -> None:
+    questions = [Question(each.key, _prompt(each), Proposal, problems=each.problems) for each in asked]
+    for each, outcome in zip(asked, asker.ask(questions), strict=True):
+        each.failure = _reason(each, outcome)
 
 
 def _not_asked(scene: Scene, row: Row) -> str:
@@ -147,7 +158,7 @@ def _asked(
 
 def _changed(row: Row, seed: int) -> Changed:
     if row["kind"] == "relation":
-        rng = generator(seed, ROLE, row["element_id"])
+        rng = generator(seed, "proposer", row["element_id"])
         return "predicate" if rng.random() < PREDICATE_SHARE else "relation_object"
     if row["kind"] == "attribute":
         return "part" if row["category"] == "part" else "attribute"
@@ -165,13 +176,14 @@ def _seen(earlier: pl.DataFrame | None, checks: pl.DataFrame | None) -> dict[str
 
 def _prompt(asked: Asked) -> str:
     slot = asked.slot
-    before = sorted({_shown(Candidate("", text, target), slot) for text, target in asked.said})
-    return fill(
-        ROLE, slot.changed,
-        caption=" ".join(slot.scene.texts), statement=_statement(slot), true=slot.true,
-        category=str(slot.row["category"]), number="plural" if _plural(slot) else "singular",
-        before=fill(ROLE, "before", negatives="; ".join(before), seen=asked.seen) if before else "",
-    ).strip()  # fmt: skip
+    tried = sorted({_shown(Candidate("", text, target), slot) for text, target in asked.said})
+    fields = {"caption": " ".join(slot.scene.texts), "statement": _statement(slot), "true": slot.true}
+    if slot.changed == "attribute":
+        fields["category"] = str(slot.row["category"])
+    elif slot.changed != "predicate":
+        fields["number"] = "Plural" if _plural(slot) else "Singular"
+    prompt = load_prompt(PROMPTS[slot.changed])
+    return prompt.fill(**fields, tried="; ".join(tried) or "nothing", seen=asked.seen or "nothing")
 
 
 def _statement(slot: Slot) -> str:
@@ -186,6 +198,8 @@ def _statement(slot: Slot) -> str:
 
 
 def _plural(slot: Slot) -> bool:
+    if slot.changed == "part":
+        return part_of(str(slot.row["value"])).plural
     named = slot.target if slot.changed == "relation_object" else slot.owner
     return takes_plural(str(named["text"]), bool(named["plural"]))
 
@@ -196,11 +210,11 @@ def _shown(candidate: Candidate, slot: Slot) -> str:
 
 
 def _reason(asked: Asked, outcome: Outcome[Proposal]) -> tuple[str, str]:
-    """Return why an element has no four negatives: the last reply's first veto, or that no reply was well-formed."""
+    """Return why an element has no four negatives: the last reply's first veto, too few, or that none was well-formed."""
     detail = f"{described(asked.slot.row)}: {outcome.detail}"
-    if asked.vetoes and outcome.reason in {"", "rejected"}:
-        return asked.vetoes[0].reason, detail
-    return outcome.reason or "too_few", detail
+    if outcome.reason not in {"", "rejected"}:
+        return outcome.reason, detail
+    return asked.vetoes[0].reason if asked.vetoes else "too_few", detail
 
 
 def _drop(row: Row, reason: str, detail: str) -> dict[str, str | None]:

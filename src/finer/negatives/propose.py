@@ -171,6 +171,7 @@ def negative_rows(
         }  # fmt: skip
 
 
-def _described(row: Row) -> str:
+def described(row: Row) -> str:
+    """Return an element as the table of drops shows it."""
     value: Any = row["value"]
     return f"{row['kind']}: {row['text']}" + (f" ({row['category']})" if value is not None else "")

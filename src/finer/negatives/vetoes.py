@@ -14,7 +14,8 @@ from typing import Literal
 from finer.negatives.candidates import Candidate, attribute_of, part_of, ruled_out
 from finer.negatives.lexicon import Category, Member, categories, category_of, data, families, word_set
 from finer.negatives.scene import Row, Scene
-from finer.scenes.extracted import DENIALS, bare, is_predicate, other_class, predicate_of
+from finer.scenes.attributes import attribute_text
+from finer.scenes.extracted import DENIALS, bare, is_predicate, other_class, predicate_of, uncolored
 from finer.scenes.grounding import content, parts, roots
 from finer.scenes.phrases import head, number_free, takes_plural
 from finer.scenes.words import is_animate, noun_kind, predicate_class, words
@@ -105,8 +106,11 @@ class Slot:
     # ------------------------------------------------------------ values
     def _value(self, value: str) -> Candidate | Veto:
         category, noun = str(self.row["category"]), str(self.owner["category"])
+        value = uncolored(category, value)
         if named := other_class(category, value):
             return Veto("wrong_class", f"'{value}' is a {named}, no {category}")
+        if category == "size" and not _comparable(value, self.true, noun):
+            return Veto("wrong_class", f"'{value}' measures something else than '{self.true}'")
         for taken in sorted({self.true, *self.scene.values(noun, category)}):
             if may_be(category, value, taken):
                 reason = "same_meaning" if taken == self.true else "in_scene"
@@ -221,6 +225,15 @@ def _means(text: str, name: str) -> bool:
 
 
 # ---------------------------------------------------------------- values
+def _comparable(value: str, true: str, noun: str) -> bool:
+    """Whether two sizes measure the same ("tall", "low": height; "thick", "thin": shape) or are listed as opposites."""
+    known = families("size")
+    graded = known.graded.items() if known else ()
+    if any(true in same and value in others for same, others in graded):
+        return True
+    return attribute_text("size", value, noun).split()[-1] == attribute_text("size", true, noun).split()[-1]
+
+
 def may_be(category: str, value: str, taken: str) -> bool:
     """Whether a value may be true of a thing that has another one: the same word, family, or a neighbouring family."""
     ours, theirs = ({root for word in content(text) for root in roots(word)} for text in (value, taken))

@@ -22,10 +22,9 @@ LONGEST_NAME = 4  # words
 LONGEST_VALUE = 6
 LONGEST_PREDICATE = 7  # "is standing on the left side of"
 DENIALS = frozenset(["no", "not", "without", "never", "none", "non", "neither", "nor", "lacking", "missing", "absent"])
-_DETERMINERS = re.compile(
-    r"^(?:(?:a|an|the|this|that|these|those|some|several|many|few|two|three|four|five|six|seven|eight|nine|ten|its|his|"
-    r"her|their|one|another|each|\d+) )+"
-)
+_ARTICLES = "a|an|the|this|that|these|those|some|its|his|her|their|another|each"
+_NUMBERS = r"several|many|few|one|two|three|four|five|six|seven|eight|nine|ten|\d+"
+_DETERMINERS = re.compile(rf"^(?:(?:{_ARTICLES}|{_NUMBERS}) )+")
 _NO_THING = ("picture_words", "location_words", "group_words", "attribute_words", "not_things", "colors", "materials")
 _LISTS = {
     "color": "colors", "material": "materials", "size": "sizes", "shape": "shapes", "pattern": "patterns",
@@ -96,7 +95,7 @@ def _entity(thing: Thing, caption: Caption, reading: Reading) -> Entity | None:
     found, reason = caption.there(head(name))
     front = name.split()[:-1]
     if found and front:
-        found = [t for t in found if {w for word in front for w in parts(word)} <= set(parts(t.sent.text))]
+        found = [token for token in found if {w for word in front for w in parts(word)} <= _before(token)]
         reason = "" if found else "not_in_caption"
     if reason:
         reading.fail(thing.name, reason, _unsaid(thing.name, reason))
@@ -116,10 +115,18 @@ def _entity(thing: Thing, caption: Caption, reading: Reading) -> Entity | None:
     )  # fmt: skip
 
 
+def _before(token: Token) -> set[str]:
+    """Return the words before a noun in its own phrase, of which some may belong to its name."""
+    return {word for other in token.doc[token.left_edge.i : token.i] for word in parts(other.text)}
+
+
 def bare(name: str) -> str:
     """Return a noun phrase in lower case without what stands before it."""
-    plain = re.sub(r"\s+", " ", name.replace("’", "'")).strip(" .,;").lower()
-    return _DETERMINERS.sub("", plain)
+    return _DETERMINERS.sub("", _plain(name))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text.replace("’", "'")).strip(" .,;").lower()
 
 
 def _unsaid(item: str, reason: str) -> str:
@@ -143,7 +150,8 @@ def _loaded(front: list[str], noun: str) -> str:
     """Return a reason if the words before a noun are attributes rather than a part of its name ("brown bear")."""
     for place, word in enumerate(front):
         known = " ".join([*front[place:], noun]) in type_of()
-        if not known and (word in words("colors") or modifier_class(word) is not None):
+        attributes = words("colors") | words("materials") | mapping("material_forms").keys()
+        if not known and (word in attributes or modifier_class(word) is not None):
             return "attribute_in_name"
     return ""
 
@@ -176,9 +184,18 @@ def other_class(category: str, value: str) -> str:
     return "" if not found or category in found else found[0]
 
 
+def uncolored(category: str, value: str) -> str:
+    """Return a color without the word for it: "rust-colored", "light blue color"."""
+    if category not in {"color", "outline"}:
+        return value
+    return re.sub(r"[- ]colou?r(?:ed)?$", "", value)
+
+
 def _add(entity: Entity, quality: Quality, caption: Caption, reading: Reading) -> None:
     """Give a thing an attribute, or record why not."""
-    value = bare(quality.value)
+    value = uncolored(quality.category, bare(quality.value))
+    if quality.category == "part":  # "two ropes" stay two
+        value = re.sub(rf"^(?:{_ARTICLES}) ", "", _plain(quality.value))
     item = f"{quality.value} ({quality.category} of {entity.text})"
     if not content(value) or len(value.split()) > LONGEST_VALUE or re.search(r"[^a-z0-9', -]", value):
         reading.fail(item, "not_a_value", f"'{item}' is no short value")
@@ -225,6 +242,8 @@ def _add_part(entity: Entity, phrase: str, evidence: str, caption: Caption, read
 
 
 def _with_article(phrase: str, noun: Token) -> str:
+    if re.match(rf"(?:{_NUMBERS}) ", phrase):
+        return phrase
     plural = is_plural(noun) and number_free(head(phrase)) != head(phrase)
     return indefinite(phrase, takes_plural(phrase, plural))
 
@@ -260,8 +279,7 @@ def read_links(form: Links, things: Reading, caption: Caption) -> Reading:
 
 def predicate_of(text: str) -> str:
     """Return a predicate in lower case with "is" for "are" and without a last article."""
-    plain = re.sub(r"\s+", " ", text).strip(" .,;").lower()
-    plain = re.sub(r"^(?:are|was|were)\b", "is", plain)
+    plain = re.sub(r"^(?:are|was|were)\b", "is", _plain(text))
     return re.sub(r" (?:a|an|the|its|their|his|her)$", "", plain)
 
 

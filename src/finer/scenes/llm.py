@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from finer.chat.asking import Asker, Outcome, Question
-from finer.chat.prompts import fill
+from finer.chat.wording import load_prompt
 from finer.scenes.captions import element_rows
 from finer.scenes.extracted import Reading, read_links, read_things
 from finer.scenes.forms import Links, Things
@@ -24,7 +24,7 @@ from finer.store import drop, table_from
 
 STAGE = "scene_graph"
 SOURCE = "caption_llm"
-ROLE = "extractor"
+OBJECTS, RELATIONS = "extractor_objects", "extractor_relations"  # prompts
 _Form = TypeVar("_Form", bound=BaseModel)
 
 
@@ -59,13 +59,16 @@ class _Read:
     failures: tuple[tuple[str, str], ...] = ()  # (reason, detail) of stages without any reply
 
 
-def extract_by_model(captions: pl.DataFrame, parser: str, asker: Asker) -> tuple[pl.DataFrame, pl.DataFrame]:
+def extract_by_model(
+    captions: pl.DataFrame, parser: str, things: Asker, links: Asker
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return ELEMENTS and DROPS of the scene graphs of a table of CAPTIONS.
 
     Args:
         captions: CAPTIONS; several of one image are read one by one, an element that two state is kept once.
         parser: name of the spaCy pipeline that finds the caption's words.
-        asker: the role ``extractor``.
+        things: the role ``extractor`` with the prompt ``OBJECTS``.
+        links: the same with the prompt ``RELATIONS``.
     """
     records = captions.sort("image_id", "caption_id").to_dicts()
     texts = [str(record["text"]) for record in records]
@@ -73,8 +76,8 @@ def extract_by_model(captions: pl.DataFrame, parser: str, asker: Asker) -> tuple
         _Read(str(r["caption_id"]), str(r["image_id"]), str(r["benchmark"]), str(r["text"]), caption, Reading())
         for r, caption in zip(records, captions_read(texts, parser), strict=True)
     ]
-    _ask_things(reads, asker)
-    _ask_links([read for read in reads if len(read.things.graph.entities) > 1], asker)
+    _ask_things(reads, things)
+    _ask_links([read for read in reads if len(read.things.graph.entities) > 1], links)
     rows: dict[object, dict[str, object]] = {}
     drops: list[dict[str, str | None]] = []
     for read in reads:
@@ -90,8 +93,9 @@ def _ask_things(reads: Sequence[_Read], asker: Asker) -> None:
         return Checked(lambda form: read_things(form, read.caption).problems)
 
     checks = [checked(read) for read in reads]
+    prompt = load_prompt(OBJECTS)
     questions = [
-        Question(f"{read.caption_id}.objects", fill(ROLE, "objects", caption=read.text), Things, problems=check.problems)
+        Question(f"{read.caption_id}.objects", prompt.fill(caption=read.text), Things, problems=check.problems)
         for read, check in zip(reads, checks, strict=True)
     ]
     for read, check, outcome in zip(reads, checks, asker.ask(questions), strict=True):
@@ -107,10 +111,11 @@ def _ask_links(reads: Sequence[_Read], asker: Asker) -> None:
         return Checked(lambda form: read_links(form, read.things, read.caption).problems)
 
     checks = [checked(read) for read in reads]
+    prompt = load_prompt(RELATIONS)
     questions = [
         Question(
             f"{read.caption_id}.relations",
-            fill(ROLE, "relations", caption=read.text, objects=listed(read.things)),
+            prompt.fill(caption=read.text, objects=listed(read.things)),
             Links,
             problems=check.problems,
         )
