@@ -25,7 +25,7 @@ rule scene_graphs_by_model:
     params:
         code=code("extract-by-model"),
         config=CFG.part("scene_graphs"),
-        chat=CFG.role("extractor"),
+        chat=CFG.role("extractor", access=False),
     shell:
         "python -m finer extract-by-model --config {params.config:q} --chat {params.chat:q} --code {params.code}"
         " --captions {input.captions} --out {output.elements} --drops {output.drops}"

@@ -136,22 +136,21 @@ class Config(Section):
             "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
         }  # fmt: skip
 
-    def role(self, name: RoleName, model: str | None = None) -> str:
+    def role(self, name: RoleName, access: bool = True, model: str | None = None) -> str:
         """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role.
 
-        ``model``: the one that has the role in this place, if not the one of ``chat.roles``.
+        Without ``access`` it is what the replies depend on: a new budget or address is no reason to run a job again.
+        Then ``chat_access`` must stand in the environment of the job (``finer.chat.roles.ACCESS``). ``model``: the one
+        that has the role in this place, if not the one of ``chat.roles``.
         """
         if self._role_settings()[name] != "llm":
             return ""
-        role = self.chat.roles[name]
-        if model is not None:
-            role = role.model_copy(update={"model": model})
-        model = self.chat.models[role.model]
-        parts = {"settings": role, "model": model, "backend": self.chat.backends[model.backend]}
-        return _compact(
-            {"role": name, "name": role.model, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
-            | {key: part.model_dump(mode="json") for key, part in parts.items()}
-        )
+        role = self.chat.role(name, model)
+        return _compact(role | {"access": json.loads(self.chat_access())} if access else role)
+
+    def chat_access(self) -> str:
+        """Return where and how language models are reached, as JSON."""
+        return _compact(self.chat.access(self.resolve(self.chat.cache)))
 
     @property
     def root(self) -> str:
@@ -354,7 +353,7 @@ class Config(Section):
                         {"seed": self.seed} | entry.model_dump(mode="json", include={"pairs", "entity_counts"})
                     ),
                     "granularity": _compact({"seed": self.seed, "granularity": entry.granularity}),
-                    "proposer": self.role("proposer", entry.proposer_model),
+                    "proposer": self.role("proposer", access=False, model=entry.proposer_model),
                 }
                 for name, entry in self.benchmarks.items()
             },
