@@ -1,4 +1,4 @@
-"""The extractor: what a model says of a caption becomes elements only where the caption grounds it; the rest is counted."""
+"""The extractor: what a model says of a caption becomes elements where the caption grounds it; the rest is counted."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def test_what_the_caption_says_becomes_things_with_attributes() -> None:
 
 
 def test_what_the_caption_states_becomes_relations_with_their_sentence() -> None:
-    reading = links_of(("o1", "is sitting on", "o2"), ("o3", "is flying above the", "o2"), ("o3", "are flying above", "o2"))
+    above = ("o3", "is flying above the", "o2"), ("o3", "are flying above", "o2")
+    reading = links_of(("o1", "is sitting on", "o2"), *above)
     assert [(r.subject, r.predicate, r.target) for r in reading.graph.relations] == [
         (0, "is sitting on", 1), (2, "is flying above", 1),
     ]  # fmt: skip
@@ -174,7 +175,9 @@ def test_things_stand_once() -> None:
         (("o1", "is above", "o1"), "relation_within_kind", False),
     ],
 )
-def test_a_relation_that_the_caption_does_not_state_is_a_fault(link: tuple[str, str, str], reason: str, told: bool) -> None:
+def test_a_relation_that_the_caption_does_not_state_is_a_fault(
+    link: tuple[str, str, str], reason: str, told: bool
+) -> None:
     reading = links_of(link)
     assert reasons(reading) == ([reason] if reason else []) and bool(reading.problems) == told
     assert bool(reading.graph.relations) == (not reason)
@@ -224,7 +227,8 @@ def test_a_caption_without_a_usable_reply_is_a_drop_and_stops_no_other() -> None
 
 def test_one_lone_thing_is_not_asked_for_relations() -> None:
     links = Scripted(lambda *_: "{")
-    extract_by_model(caption_table(["A boat."]), PARSER, Scripted(lambda *_: json.dumps(objects(("o1", "boat", [])))), links)
+    things = Scripted(lambda *_: json.dumps(objects(("o1", "boat", []))))
+    extract_by_model(caption_table(["A boat."]), PARSER, things, links)
     assert links.prompts == []
 
 
@@ -245,8 +249,7 @@ def test_the_rules_for_models_accept_all_that_the_rules_for_captions_find() -> N
 
 
 # ---------------------------------------------------------------- prompts
-@pytest.mark.parametrize("stage", ["objects", "relations"])
-def test_the_examples_of_the_prompt_keep_its_rules(stage: str) -> None:
+def test_the_examples_of_the_prompts_keep_their_rules() -> None:
     first, second = (_examples(f"extractor_{name}") for name in ("objects", "relations"))
     for one, other in zip(first, second, strict=True):
         assert one["fields"]["caption"] == other["fields"]["caption"]

@@ -55,8 +55,8 @@ class Benchmark(Section):
     )
     granularity: Count = Field(description="wrong queries per level of granularity (each with its matched true one)")
     proposer_model: Name | None = Field(
-        None, description="negatives.proposer: llm: the model of `chat.models` that proposes this benchmark's negatives; "
-        "null: the one of chat.roles.proposer",
+        None, description="with negatives.proposer: llm, the model of `chat.models` that proposes this benchmark's "
+        "negatives; null: the one of chat.roles.proposer",
     )  # fmt: skip
 
 

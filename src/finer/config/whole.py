@@ -94,12 +94,12 @@ class Config(Section):
             chosen = benchmark.proposer_model
             if chosen is not None and (self.negatives.proposer != "llm" or chosen not in self.chat.models):
                 raise ValueError(
-                    f"benchmarks.{name}.proposer_model '{chosen}' needs negatives.proposer: llm and a model of that name "
-                    "in chat.models"
+                    f"benchmarks.{name}.proposer_model '{chosen}' needs negatives.proposer: llm and a model of that "
+                    "name in chat.models"
                 )
         if self.negatives.proposer == "llm" and (self.negatives.unheard, self.negatives.predictable) != (4, 1.0):
             raise ValueError(
-                "negatives.unheard and negatives.predictable are the lexicon's: a language model proposes what it likes. "
+                "negatives.unheard and negatives.predictable limit the lexicon; a model proposes what it likes. "
                 "With negatives.proposer: llm they must be 4 and 1.0"
             )
 

@@ -20,7 +20,7 @@ from finer.negatives.candidates import PREDICATE_SHARE, Candidate, part_of
 from finer.negatives.propose import FOUR, STAGE, Said, described, negative_rows, said_before, scenes, wanted_of
 from finer.negatives.scene import Row, Scene
 from finer.negatives.vetoes import Changed, Slot, Veto
-from finer.scenes.phrases import indefinite, number_free, relations_phrase, takes_plural
+from finer.scenes.phrases import indefinite, relations_phrase, takes_plural
 from finer.schemas import DROPS, NEGATIVES
 from finer.store import drop, table_from
 
@@ -210,7 +210,7 @@ def _shown(candidate: Candidate, slot: Slot) -> str:
 
 
 def _reason(asked: Asked, outcome: Outcome[Proposal]) -> tuple[str, str]:
-    """Return why an element has no four negatives: the last reply's first veto, too few, or that none was well-formed."""
+    """Return why an element has no four negatives: the last reply's first veto, too few, or what became of it."""
     detail = f"{described(asked.slot.row)}: {outcome.detail}"
     if outcome.reason not in {"", "rejected"}:
         return outcome.reason, detail

@@ -1,4 +1,4 @@
-"""Negatives that somebody proposed -> candidates, or what is wrong with them: the rules that no proposer is trusted with.
+"""Negatives that somebody proposed -> candidates, or what is wrong with them: rules that no proposer is trusted with.
 
 A negative must be false of the scene as far as words can tell: nothing that the caption or another element names, no
 other name, kind or number of the true one, of the same class, in a form that fits the sentence, and no mere denial.
@@ -117,9 +117,7 @@ class Slot:
                 return Veto(reason, f"'{value}' may be true beside '{taken}'")
         text = attribute_of(category, str(self.row["text"]), self.true, value, noun)
         stated = {
-            str(each["text"])
-            for each in self.scene.kind("attribute")
-            if each["parent_id"] == self.row["parent_id"]
+            str(each["text"]) for each in self.scene.kind("attribute") if each["parent_id"] == self.row["parent_id"]
         } | {str(self.owner["text"])}
         if any(set(content(value)) <= set(content(other)) for other in stated):
             return Veto("in_scene", f"'{value}' is said of it already")
@@ -186,7 +184,7 @@ def name_veto(scene: Scene, name: str, true: str, plural: bool) -> Veto | None:
     if _means(true, name) or _means(name, true):
         return Veto("same_meaning", f"'{name}' may be another name for '{true}'")
     if not all(scene.allows(member, category) for member, category in _entries(name)):
-        return Veto("in_scene", f"'{name}', another name for it or a wider word is in the caption, or goes without saying")
+        return Veto("in_scene", f"'{name}', or a name of its kind, is in the caption, or it goes without saying")
     for row in scene.kind("object"):
         present = str(row["category"])
         if len(present) > 2 and noun.endswith(number_free(present)):

@@ -1,4 +1,4 @@
-"""Filled-in forms + the caption -> a scene graph in which every word is the caption's, and what was wrong with the rest.
+"""Filled-in forms + the caption -> a scene graph in which every word is the caption's, and what is wrong with the rest.
 
 The rules that the prompt asks for are enforced here. A fault that the model can mend is told to it; what it does not
 mend, and what nobody can mend, becomes a row of the table of drops with a fixed word for the reason.
@@ -95,7 +95,7 @@ def _entity(thing: Thing, caption: Caption, reading: Reading) -> Entity | None:
     found, reason = caption.there(head(name))
     front = name.split()[:-1]
     if found and front:
-        found = [token for token in found if {w for word in front for w in parts(word)} <= _before(token)]
+        found = [token for token in found if _stands_before(front, token)]
         reason = "" if found else "not_in_caption"
     if reason:
         reading.fail(thing.name, reason, _unsaid(thing.name, reason))
@@ -115,9 +115,13 @@ def _entity(thing: Thing, caption: Caption, reading: Reading) -> Entity | None:
     )  # fmt: skip
 
 
-def _before(token: Token) -> set[str]:
-    """Return the words before a noun in its own phrase, of which some may belong to its name."""
-    return {word for other in token.doc[token.left_edge.i : token.i] for word in parts(other.text)}
+def _stands_before(front: list[str], noun: Token) -> bool:
+    """Whether words stand right before a noun, or anywhere in the phrase that it heads."""
+    wanted = [part for word in front for part in parts(word)]
+    sentence = noun.doc[noun.sent.start : noun.i]
+    before = [part for token in sentence for part in parts(token.text)]
+    phrase = {part for token in noun.doc[noun.left_edge.i : noun.i] for part in parts(token.text)}
+    return before[-len(wanted) :] == wanted or set(wanted) <= phrase
 
 
 def bare(name: str) -> str:
