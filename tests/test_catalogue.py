@@ -127,7 +127,8 @@ def test_raw_rounds_and_unfinished_files_are_left_out(workflow: Path) -> None:
         path.relative_to(workflow / "results/micro").as_posix() for path in find_tables(workflow / "results/micro")
     }
     assert "benchmark/docci/rounds/checks.0.run.parquet" in names
-    kept_out = ("raw/", ".parts", "negatives.0", "study.", "ablation.", "unverified")
+    assert "benchmark/docci/rounds/negatives.0.calls.parquet" in names
+    kept_out = ("raw/", ".parts", "negatives.0.parquet", "study.", "ablation.", "unverified")
     assert not any(part in name for name in names for part in kept_out)
 
 
@@ -137,6 +138,8 @@ def test_the_queries_of_the_docs_run(inside: Path, title: str, query: str) -> No
         rows = connection.execute(query).fetchall()
     assert rows or title in (
         "How did the negatives fare with the verifier?",
+        "What did a language model say, for each negative that stands?",
+        "What did the language models cost, and how often was a reply sent back?",
         "What did a run cost?",
         "Which negatives are true of the micro world's scenes after all?",
     )

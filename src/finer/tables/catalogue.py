@@ -46,8 +46,9 @@ def find_tables(results: str | Path) -> list[Path]:
     """Return the Parquet files of finished tables below a results folder, sorted.
 
     Left out: raw files, parts of unfinished jobs, the rounds of negatives (``rounds/``), whose rows stand again in the
-    settled tables (their provenance, ``*.run.parquet`` and ``*.calls.parquet``, stays in), what was made without verification for the audit
-    (``unverified``), and estimates and comparisons of studies and ablations, which hold those of the tables once more.
+    settled tables (their provenance, ``*.run.parquet`` and ``*.calls.parquet``, stays in), what was made without
+    verification for the audit (``unverified``), and estimates and comparisons of studies and ablations, which hold
+    those of the tables once more.
     """
     found = []
     for path in sorted(Path(results).rglob("*.parquet")):
