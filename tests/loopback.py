@@ -89,6 +89,15 @@ Misbehaviour = Slow | Error | Cut | Drip | Garbage | Said | None
 Misbehave = Callable[[Body, int], Misbehaviour]  # (request, how often it came before)
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that were killed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def prompt_of(request: Body) -> str:
     """Return the text of the last turn."""
     content = request["messages"][-1]["content"]
@@ -110,7 +119,7 @@ class Loopback:
         self.times: list[float] = []
         self.lock = threading.Lock()
         self._seen: Counter[str] = Counter()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 

@@ -107,6 +107,7 @@ def test_a_killed_job_loses_no_reply_that_came(tmp_path: Path) -> None:
             assert running.poll() is None, running.communicate()
         os.kill(running.pid, signal.SIGKILL)
         running.communicate()
+        time.sleep(0.2)  # the server may still write replies that nobody reads
         came, under_way = sum(server.answered.values()), 4
         server.requests.clear()
         rerun = job(server.address, tmp_path, 60)
@@ -118,7 +119,13 @@ def test_a_killed_job_loses_no_reply_that_came(tmp_path: Path) -> None:
 
 
 def test_two_jobs_at_once_pay_nothing_twice(tmp_path: Path) -> None:
-    with Loopback(echo, slowly) as server:
+    def when_both_are_here(request: Body, times: int) -> Misbehaviour:
+        end = time.monotonic() + 30
+        while server.most_at_once <= 4 and time.monotonic() < end:  # one job has four requests at once
+            time.sleep(0.01)
+        return Slow(0.02)
+
+    with Loopback(echo, when_both_are_here) as server:
         jobs = [job(server.address, tmp_path, count) for count in (40, 50)]
         outputs = [json.loads(one.communicate(timeout=60)[0]) for one in jobs]
         assert outputs == [[f"you said: say {number}" for number in range(count)] for count in (40, 50)]
@@ -136,6 +143,23 @@ def test_a_request_that_another_job_gave_up_is_asked(tmp_path: Path) -> None:
         assert first.claim("a", 1.0, None) is Claim.KNOWN and first.lookup(["a", "b"]) == {"a": entry("a")}
 
 
+def test_folding_leaves_the_claims_of_jobs_that_run(tmp_path: Path) -> None:
+    with Cache(tmp_path) as first:
+        assert first.claim("a", 3.0, 5.0) is Claim.GRANTED
+        with Cache(tmp_path) as second:
+            second.keep(entry("b", 1.0))
+        with Cache(tmp_path) as third:
+            assert third.claim("a", 1.0, None) is Claim.BUSY and third.claim("c", 2.0, 5.0) is Claim.FULL
+        first.keep(entry("a", 0.5))
+        assert first.claim("c", 2.0, 5.0) is Claim.GRANTED
+
+
+def test_claims_that_an_interrupt_left_do_not_stand_in_the_way(tmp_path: Path) -> None:
+    with Loopback(echo) as server, service(server.address, tmp_path) as model:
+        assert model.cache.claim(model.key(say("hello")), 1.0, None) is Claim.GRANTED
+        assert isinstance(model.send([say("hello")])[0], Reply)
+
+
 def test_claims_of_a_dead_job_are_void(tmp_path: Path) -> None:
     code = f"""
 import os, sys
@@ -151,6 +175,7 @@ os.kill(os.getpid(), 9)
         assert cache.claim("b", 6.0, 10.0) is Claim.GRANTED  # the 5 are free again
         cache.keep(entry("b", 6.0))
         assert cache.claim("a", 4.0, 10.0) is Claim.GRANTED
+        (tmp_path / "owners" / "dead").touch()
     assert not list((tmp_path / "owners").iterdir())
 
 
@@ -278,6 +303,19 @@ def test_the_budget_is_never_passed_and_a_rerun_goes_on(tmp_path: Path) -> None:
         assert costs(tmp_path / "c")["replies"][-1] == paid < 40  # what ran is kept
         with service(server.address, tmp_path / "c", 2 * whole) as model:
             assert len(model.send(asked)) == 40 and len(server.requests) == 40
+
+
+def test_the_budget_holds_when_every_request_costs_the_most(tmp_path: Path) -> None:
+    """Four at once, and the whole of each reserve is spent: what is under way must count."""
+    asked = [say(f"say {number:02d}", 1000) for number in range(12)]
+    with Loopback(lambda request: "x" * 9999, slowly) as server:
+        free = service(server.address, tmp_path, model_price_in=0.0)
+        most = most_money(free.model, asked[0])
+        free.close()
+        with service(server.address, tmp_path, 5.5 * most, model_price_in=0.0) as model:
+            with pytest.raises(InputError, match="the budget is spent"):
+                model.send(asked)
+            assert len(server.requests) == 5 and model.cache.spent == pytest.approx(5 * most)
 
 
 def test_the_budget_holds_for_all_jobs_together(tmp_path: Path) -> None:

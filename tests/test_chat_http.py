@@ -98,7 +98,7 @@ def test_the_wait_that_a_server_names_is_kept_by_all_requests(tmp_path: Path) ->
         with service(server.address, tmp_path, concurrency=2) as model:
             model.send([say(str(number)) for number in range(6)])
         after = [moment - server.times[0] for moment in server.times]
-        assert len(after) == 7 and sum(moment < 0.69 for moment in after) == 2  # the one that was under way
+        assert len(after) == 7 and sum(moment < 0.69 for moment in after) <= 2  # the one that was under way
 
 
 def test_a_wait_may_be_named_as_a_date_or_in_milliseconds() -> None:
@@ -184,7 +184,8 @@ def test_a_server_that_is_not_there_stops_the_job(tmp_path: Path) -> None:
         pytest.raises(InputError, match="does not answer") as stopped,
     ):
         model.send([say(str(number)) for number in range(500)])
-    assert model.asked <= 4 and "500" in str(stopped.value) and "2 attempts" in str(stopped.value)
+    assert "password" not in str(stopped.value)
+    assert 8 <= model.asked <= 8 + 2 and "500" in str(stopped.value) and "2 attempts" in str(stopped.value)
 
 
 def test_failures_are_told_and_asked_again_in_the_next_run(tmp_path: Path) -> None:

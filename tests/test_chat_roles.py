@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from finer.chat.roles import ACCESS, open_role
 from finer.chat.service import OFFLINE
 from finer.chat.wording import load_prompt
 from finer.config import Config, parse
+from finer.config.language import Backend, Chat
 from finer.errors import InputError
 from finer.schemas import CALLS
 from finer.store import check_table, read_table, write_table
@@ -244,6 +246,7 @@ def test_a_role_opens_from_the_configuration(tmp_path: Path, monkeypatch: pytest
     with open_role(bare, prompt(tmp_path)) as again:
         assert again.settings == role.settings and again.settings.backend.concurrency == 3
     assert configured(tmp_path).role("judge") == ""
+    assert not parse(config.model_dump() | {"chat": {"backends": {"gone": None}}, "scene_graphs": {}}).chat.backends
     with pytest.raises(InputError, match="no language model has this role"):
         open_role("")
     with pytest.raises(InputError, match="not the settings of a role"):
@@ -264,9 +267,11 @@ def test_a_new_budget_or_address_changes_no_parameter_of_a_rule(tmp_path: Path) 
 
 
 class Inner(BaseModel):
+    """A docstring, which is no part of what is paid for."""
+
     title: str  # a name that JSON schemas also use
     default: Literal["a", "b"] = "a"
-    properties: list[int] = Field(min_length=1)
+    properties: list[int] = Field(min_length=1, description="one or more")
 
 
 class Outer(BaseModel):
@@ -280,7 +285,11 @@ def test_schemas_are_strict_and_those_of_their_forms() -> None:
     inner = schema["$defs"]["Inner"]
     assert inner["required"] == ["title", "default", "properties"] == list(inner["properties"])
     assert inner["additionalProperties"] is False is schema["additionalProperties"]
-    assert '"default": "a"' not in json.dumps(schema) and inner["properties"]["properties"]["minItems"] == 1
+    assert '"default": "a"' not in json.dumps(schema) and "docstring" not in json.dumps(schema)
+    assert (
+        inner["properties"]["properties"]["description"] == "one or more"
+        and inner["properties"]["properties"]["minItems"] == 1
+    )
     good = {"parts": [{"title": "t", "default": "b", "properties": [1]}], "first": None}
     Draft202012Validator(schema).validate(good)
     assert read_reply(json.dumps(good), Outer) == (Outer.model_validate(good), [])
@@ -362,8 +371,6 @@ def test_the_server_runs_as_a_process_with_any_reply_function(tmp_path: Path) ->
 
 
 def test_settings_that_contradict_are_refused() -> None:
-    from finer.config.language import Backend, Chat
-
     with pytest.raises(ValueError, match="never run"):
         Backend(kind="vllm", options={"trust_remote_code": True})
     with pytest.raises(ValueError, match="greedily"):
@@ -375,6 +382,12 @@ def test_settings_that_contradict_are_refused() -> None:
             }
         )
     assert Backend(kind="transformers").held == "none"
+
+
+def test_the_examples_of_the_docs_are_configuration() -> None:
+    text = (HERE.parent / "docs" / "language-models.md").read_text("utf-8")
+    blocks = [yaml.safe_load(block)["chat"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert [len(Chat.model_validate(block).models) for block in blocks] == [1, 2]
 
 
 def test_the_calls_table_is_checked(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ _MOST_PROBLEMS = 10
 def strict_schema(form: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON schema of a form in which every object names all its properties and allows no others.
 
+    Descriptions of fields stay; a docstring of a form is for the reader of the code, and no edit of it is paid for.
+
     Raises:
         TypeError: a field is a mapping with free keys, which no strict server accepts.
     """
@@ -33,7 +35,7 @@ def _strict(node: Any, where: str) -> Any:
         return node
     if node.get("type") == "object" and "properties" not in node and "additionalProperties" in node:
         raise TypeError(f"{where}: a mapping with free keys has no strict schema; use a list of records")
-    apart = (*_DROPPED, "properties")
+    apart = (*_DROPPED, "properties", *(("description",) if "properties" in node else ()))
     kept = {key: _strict(value, f"{where}.{key}") for key, value in node.items() if key not in apart}
     if "properties" in node:
         fields = node["properties"]  # a field may itself be named `title` or `default`

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -12,6 +13,12 @@ from finer.config.tuning import Name, Section
 RoleName = Literal["extractor", "proposer", "phraser", "editor", "judge"]
 Price = Annotated[float, Field(ge=0.0)]
 _ACCESS = frozenset({"base_url", "key", "concurrency", "timeout", "attempts"})  # of a back end: no reply depends on it
+
+
+def shown_address(address: str) -> str:
+    """Return an address without user name and password."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 class Backend(Section):

@@ -235,6 +235,10 @@ class Config(Section):
             values = {key: _kept(entry) if key in _REMOVABLE else entry for key, entry in values.items()}
             if isinstance(given := values.get("preferences"), dict):
                 values["preferences"] = {**given, "sources": _kept(given.get("sources", {}))}
+            if isinstance(given := values.get("chat"), dict):
+                values["chat"] = {
+                    key: _kept(entry) if isinstance(entry, dict) else entry for key, entry in given.items()
+                }
             if isinstance(given := values.get("ablations"), dict):
                 values["ablations"] = {
                     name: {**entry, "rows": _kept(entry.get("rows"))} if isinstance(entry, dict) else entry

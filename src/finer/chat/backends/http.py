@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletion
@@ -25,7 +24,7 @@ from finer.chat.backends.http_errors import PassingError, explain, is_too_long, 
 from finer.chat.backends.wire import turn
 from finer.chat.ledger import most_input_tokens
 from finer.chat.messages import Failure, Reply, Request
-from finer.config.language import Backend, LanguageModel
+from finer.config.language import Backend, LanguageModel, shown_address
 from finer.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -126,12 +125,6 @@ def _key(backend: Backend) -> str:
             expected=f"the key in {backend.key}", cure=f"export {backend.key}=… before the run",
         )  # fmt: skip
     return key
-
-
-def shown_address(address: str) -> str:
-    """Return an address without user name and password."""
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def body_of(request: Request, backend: Backend, model: LanguageModel) -> dict[str, Any]:
