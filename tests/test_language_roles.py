@@ -17,6 +17,7 @@ import yaml
 from caption_graphs import OWN_CAPTIONS, PARSER, caption_table, read_captions
 from finer.cli import main
 from finer.config import parse
+from finer.errors import InputError
 from finer.negatives.llm import PROMPTS
 from finer.scenes.llm import OBJECTS, RELATIONS
 from finer.schemas import CALLS, CAPTIONS, DROPS, ELEMENTS, NEGATIVE_CHECKS, NEGATIVES, RUNS
@@ -159,6 +160,26 @@ def test_a_benchmark_may_have_a_proposer_of_its_own() -> None:
     assert json.loads(plan["comprecap"]["proposer"])["name"] == "other"
     assert json.loads(plan["docci"]["proposer"])["name"] == "tiny"
     assert parse(config()).plan()["benchmarks"]["docci"]["proposer"] == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"negatives": {"proposer": "llm", "unheard": 1}}, "negatives.unheard"),
+        ({"negatives": {"proposer": "llm", "predictable": 0.3}}, "negatives.predictable"),
+        ({"benchmarks": {"docci": {"proposer_model": "nobody"}}}, "proposer_model 'nobody'"),
+        ({"chat": {"roles": {"extractor": {"model": "tiny"}}}}, "chat.roles.proposer"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes: dict[str, Any], expected: str) -> None:
+    whole = config() | language("http://127.0.0.1:1/v1")
+    whole["negatives"] = config()["negatives"] | whole["negatives"] | changes.get("negatives", {})  # type: ignore[operator]
+    for name, entry in changes.get("benchmarks", {}).items():
+        whole["benchmarks"][name] |= entry  # type: ignore[index]
+    if "chat" in changes:
+        whole["chat"]["roles"] = changes["chat"]["roles"]  # type: ignore[index]
+    with pytest.raises(InputError, match=expected):
+        parse(whole)
 
 
 # ---------------------------------------------------------------- the workflow
