@@ -10,7 +10,21 @@ import pytest
 
 from fake_evaluation import CHOICES, SKILL, finer_items, granularity_items, responses
 from finer.errors import InputError
-from finer.schemas import COMPARISONS, DROPS, ESTIMATES, ITEMS, NEGATIVES, PAIRS, RESPONSES, RUNS, TABLES, VERDICTS
+from finer.schemas import (
+    CALLS,
+    CAPTIONS,
+    COMPARISONS,
+    DROPS,
+    ELEMENTS,
+    ESTIMATES,
+    ITEMS,
+    NEGATIVES,
+    PAIRS,
+    RESPONSES,
+    RUNS,
+    TABLES,
+    VERDICTS,
+)
 from finer.scoring.verdicts import verdicts
 from finer.stats.differences import Resampling, comparisons
 from finer.stats.estimates import estimates
@@ -55,6 +69,7 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(dropped, DROPS, root / "benchmark" / "docci" / "drops" / "pairs.parquet")
     write_table(RUNS.empty(), RUNS, root / "benchmark" / "docci" / "rounds" / "checks.0.run.parquet")
     write_table(NEGATIVES.empty(), NEGATIVES, root / "benchmark" / "docci" / "rounds" / "negatives.0.parquet")
+    write_table(CALLS.empty(), CALLS, root / "benchmark" / "docci" / "rounds" / "negatives.0.calls.parquet")
     (root / "raw").mkdir()
     pl.DataFrame({"image_url": ["x"], "caption": ["y"]}).write_parquet(root / "raw" / "captions.parquet")
     for kept_out in ("study.finer", "ablation.docci", "unverified"):
@@ -112,7 +127,8 @@ def test_raw_rounds_and_unfinished_files_are_left_out(workflow: Path) -> None:
         path.relative_to(workflow / "results/micro").as_posix() for path in find_tables(workflow / "results/micro")
     }
     assert "benchmark/docci/rounds/checks.0.run.parquet" in names
-    kept_out = ("raw/", ".parts", "negatives.0", "study.", "ablation.", "unverified")
+    assert "benchmark/docci/rounds/negatives.0.calls.parquet" in names
+    kept_out = ("raw/", ".parts", "negatives.0.parquet", "study.", "ablation.", "unverified")
     assert not any(part in name for name in names for part in kept_out)
 
 
@@ -122,9 +138,50 @@ def test_the_queries_of_the_docs_run(inside: Path, title: str, query: str) -> No
         rows = connection.execute(query).fetchall()
     assert rows or title in (
         "How did the negatives fare with the verifier?",
+        "What did a language model say, for each negative that stands?",
+        "What did the language models cost, and how often was a reply sent back?",
         "What did a run cost?",
         "Which negatives are true of the micro world's scenes after all?",
     )
+
+
+def test_elements_and_negatives_lead_to_the_calls_that_made_them(tmp_path: Path) -> None:
+    element = {
+        "image_id": "i", "benchmark": "b", "position": 0, "text": "x", "category": "x", "value": None, "plural": False,
+        "parent_id": None, "target_id": None, "ambiguous": False, "source": "caption_llm", "evidence": None,
+    }  # fmt: skip
+    elements = [
+        element | {"element_id": name, "kind": kind, "source": source}
+        for name, kind, source in (
+            ("e1", "object", "caption_llm"), ("e2", "relation", "caption_llm"), ("e3", "object", "caption_rules"),
+        )
+    ]  # fmt: skip
+    caption = {"caption_id": "c", "image_id": "i", "benchmark": "b", "example_id": "x", "text": "x"}
+    negatives = [
+        {
+            "negative_id": f"n{number}", "element_id": "e1", "image_id": "i", "round": number, "rank": 0,
+            "negative_kind": "object", "text": "y", "target_text": None, "plural": False, "proposer": "m",
+        }
+        for number in (0, 1)
+    ]  # fmt: skip
+    subjects = [("c.objects", 0), ("c.objects", 1), ("c.relations", 0), ("e1.0", 0), ("e1.1", 0), ("e9.0", 0)]
+    calls = [
+        dict.fromkeys(CALLS.columns) | {
+            "call_id": f"{subject}#{attempt}", "run_id": "r", "role": "proposer" if subject[0] == "e" else "extractor",
+            "subject": subject, "attempt": attempt, "model": "m", "prompt_hash": "p", "request_hash": "h",
+            "request": "{}",
+        }
+        for subject, attempt in subjects
+    ]  # fmt: skip
+    rows = ((elements, ELEMENTS), ([caption], CAPTIONS), (negatives, NEGATIVES), (calls, CALLS))
+    for made, table in rows:
+        write_table(table_from(made, table), table, tmp_path / f"{table.name}.parquet")
+    write_catalogue([tmp_path / f"{table.name}.parquet" for _, table in rows], tmp_path / "finer.duckdb")
+    with connect(tmp_path / "finer.duckdb") as opened:
+        found = opened.sql("SELECT element_id, call_id FROM element_calls ORDER BY ALL").fetchall()
+        assert found == [("e1", "c.objects#0"), ("e1", "c.objects#1"), ("e2", "c.relations#0")]
+        found = opened.sql("SELECT negative_id, call_id FROM negative_calls ORDER BY ALL").fetchall()
+        assert found == [("n0", "e1.0#0"), ("n1", "e1.1#0")]
 
 
 def test_the_docs_have_their_queries() -> None:

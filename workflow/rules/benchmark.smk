@@ -165,7 +165,7 @@ rule scene_graphs_from_captions:
     benchmark:
         f"{OUT}/benchmarks/scene_graphs_from_captions.{{benchmark}}.tsv"
     wildcard_constraints:
-        benchmark=CFG.readers("docci", "csv"),
+        benchmark=CFG.extracted("rules"),
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -196,6 +196,8 @@ for k in ROUNDS:
             f"{OUT}/logs/propose_{k}.{{benchmark}}.log",
         benchmark:
             f"{OUT}/benchmarks/propose_{k}.{{benchmark}}.tsv"
+        wildcard_constraints:
+            benchmark=CFG.proposed("lexicon"),
         conda:
             "../../envs/finer.yaml"
         resources:

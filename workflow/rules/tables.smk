@@ -261,6 +261,17 @@ rule catalogue:
         ],
         [f"{OUT}/benchmark/{name}/captions.parquet" for name in CFG.captioned()],
         [
+            f"{OUT}/benchmark/{name}/elements.{part}.parquet"
+            for name in CFG.asked_for_graphs()
+            for part in ("calls", "run")
+        ],
+        [
+            f"{OUT}/benchmark/{name}/rounds/negatives.{k}.{part}.parquet"
+            for name in CFG.asked_for_negatives()
+            for k in ROUNDS
+            for part in ("calls", "run")
+        ],
+        [
             f"{OUT}/benchmark/{name}/{table}.parquet"
             for name in AUDITED
             for table in ("truths", "audit")

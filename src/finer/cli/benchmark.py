@@ -105,6 +105,22 @@ def scene_graphs_from_captions(a: Arguments) -> None:
     write_table(elements, ELEMENTS, a.out)
 
 
+@verb("config", "chat", "code", "captions", "out", "drops", "calls", "run")
+def extract_by_model(a: Arguments) -> None:
+    """Let a language model turn captions into scene graphs."""
+    from finer.mllm.asked import in_role
+    from finer.scenes import llm
+    from finer.schemas import CAPTIONS, DROPS, ELEMENTS
+    from finer.store import read_table, write_table
+
+    parser = settings(a.config)["scene_graphs"]["parser"]
+    prompts = (llm.OBJECTS, llm.RELATIONS)
+    with in_role(a.chat, prompts, "extract-by-model", a.code, a.config, a.calls, a.run) as (things, links):
+        elements, drops = llm.extract_by_model(read_table(a.captions, CAPTIONS), parser, things, links)
+    write_table(drops, DROPS, a.drops)
+    write_table(elements, ELEMENTS, a.out)
+
+
 @verb("config", ("round", {"type": int}), "elements", "captions*", "earlier*", "checks*", "out", "drops")
 def propose(a: Arguments) -> None:
     """Propose four negatives an element; in later rounds, for elements whose negatives failed."""
@@ -120,6 +136,30 @@ def propose(a: Arguments) -> None:
         only=set(failed(read_tables(a.checks, NEGATIVE_CHECKS))) if a.round else None,
         limits=proposing.Limits(**values["negatives"]),
     )  # fmt: skip
+    write_table(drops, DROPS, a.drops)
+    write_table(negatives, NEGATIVES, a.out)
+
+
+@verb(
+    ("seed", {"type": int}), "chat", "code", ("round", {"type": int}), "elements", "captions*", "earlier*", "checks*",
+    "out", "drops", "calls", "run",
+)  # fmt: skip
+def propose_by_model(a: Arguments) -> None:
+    """Let a language model propose four negatives an element; in later rounds, for those whose negatives failed."""
+    from finer.mllm.asked import in_role
+    from finer.negatives import llm
+    from finer.negatives.settle import failed
+    from finer.schemas import CAPTIONS, DROPS, ELEMENTS, NEGATIVE_CHECKS, NEGATIVES
+    from finer.store import read_table, read_tables, write_table
+
+    checks = read_tables(a.checks, NEGATIVE_CHECKS)
+    prompts = list(llm.PROMPTS.values())
+    with in_role(a.chat, prompts, "propose-by-model", a.code, f"seed {a.seed}", a.calls, a.run) as askers:
+        negatives, drops = llm.propose_by_model(
+            dict(zip(llm.PROMPTS, askers, strict=True)), read_table(a.elements, ELEMENTS),
+            read_tables(a.captions, CAPTIONS) if a.captions else None, read_tables(a.earlier, NEGATIVES), checks,
+            a.round, a.seed, only=set(failed(checks)) if a.round else None,
+        )  # fmt: skip
     write_table(drops, DROPS, a.drops)
     write_table(negatives, NEGATIVES, a.out)
 

@@ -120,9 +120,14 @@ class Chat(Section):
         backends = {name: entry.model_dump(mode="json", include=set(_ACCESS)) for name, entry in self.backends.items()}
         return {"budget": self.budget, "cache": cache, "backends": backends}
 
-    def role(self, name: RoleName) -> dict[str, Any]:
-        """Return what the replies to a role depend on; together with ``access`` it makes ``RoleSettings``."""
+    def role(self, name: RoleName, instead: str | None = None) -> dict[str, Any]:
+        """Return what the replies to a role depend on; together with ``access`` it makes ``RoleSettings``.
+
+        ``instead``: the model that has it in place of the role's own.
+        """
         role = self.roles[name]
+        if instead is not None:
+            role = role.model_copy(update={"model": instead})
         model = self.models[role.model]
         backend = self.backends[model.backend].model_dump(mode="json", exclude=set(_ACCESS))
         parts = {"settings": role.model_dump(mode="json"), "model": model.model_dump(mode="json"), "backend": backend}

@@ -63,6 +63,10 @@ class Benchmark(Section):
         description="entity counts of the list settings"
     )
     granularity: Count = Field(description="wrong queries per level of granularity (each with its matched true one)")
+    proposer_model: Name | None = Field(
+        None, description="with negatives.proposer: llm, the model of `chat.models` that proposes this benchmark's "
+        "negatives; null: the one of chat.roles.proposer",
+    )  # fmt: skip
 
 
 class SceneGraphs(Section):

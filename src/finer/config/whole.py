@@ -91,9 +91,24 @@ class Config(Section):
         for role, who in self._role_settings().items():
             if who == "llm" and role not in self.chat.roles:
                 raise ValueError(f"the {role} is a language model (llm), so chat.roles.{role} must name its model")
+        self._proposers_consistent()
         if not self.subjects:
             raise ValueError("no model has role: subject, so there is nothing to measure")
         return self
+
+    def _proposers_consistent(self) -> None:
+        for name, benchmark in self.benchmarks.items():
+            chosen = benchmark.proposer_model
+            if chosen is not None and (self.negatives.proposer != "llm" or chosen not in self.chat.models):
+                raise ValueError(
+                    f"benchmarks.{name}.proposer_model '{chosen}' needs negatives.proposer: llm and a model of that "
+                    "name in chat.models"
+                )
+        if self.negatives.proposer == "llm" and (self.negatives.unheard, self.negatives.predictable) != (4, 1.0):
+            raise ValueError(
+                "negatives.unheard and negatives.predictable limit the lexicon; a model proposes what it likes. "
+                "With negatives.proposer: llm they must be 4 and 1.0"
+            )
 
     def _tuning_consistent(self) -> None:
         for name, adapter in self.adapters.items():
@@ -128,15 +143,16 @@ class Config(Section):
             "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
         }  # fmt: skip
 
-    def role(self, name: RoleName, access: bool = True) -> str:
+    def role(self, name: RoleName, access: bool = True, model: str | None = None) -> str:
         """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role.
 
         Without ``access`` it is what the replies depend on: a new budget or address is no reason to run a job again.
-        Then ``chat_access`` must stand in the environment of the job (``finer.chat.roles.ACCESS``).
+        Then ``chat_access`` must stand in the environment of the job (``finer.chat.roles.ACCESS``). ``model``: the one
+        that has the role in this place, if not the one of ``chat.roles``.
         """
         if self._role_settings()[name] != "llm":
             return ""
-        role = self.chat.role(name)
+        role = self.chat.role(name, model)
         return _compact(role | {"access": json.loads(self.chat_access())} if access else role)
 
     def chat_access(self) -> str:
@@ -363,6 +379,7 @@ class Config(Section):
                         {"seed": self.seed} | entry.model_dump(mode="json", include={"pairs", "entity_counts"})
                     ),
                     "granularity": _compact({"seed": self.seed, "granularity": entry.granularity}),
+                    "proposer": self.role("proposer", access=False, model=entry.proposer_model),
                 }
                 for name, entry in self.benchmarks.items()
             },
@@ -484,6 +501,22 @@ class Config(Section):
     def not_asked(self) -> str:
         """Return a wildcard pattern of the models whose answers are read from files."""
         return _pattern(self.imported)
+
+    def extracted(self, extractor: Literal["rules", "llm"]) -> str:
+        """Return a wildcard pattern of the benchmarks whose captions become scene graphs in this way."""
+        return self.readers(*CAPTIONED) if self.scene_graphs.extractor == extractor else _pattern(())
+
+    def proposed(self, proposer: Literal["lexicon", "llm"]) -> str:
+        """Return a wildcard pattern of the benchmarks whose negatives are proposed in this way."""
+        return self.readers("comprecap", *CAPTIONED) if self.negatives.proposer == proposer else _pattern(())
+
+    def asked_for_graphs(self) -> list[str]:
+        """Benchmarks of the tables whose scene graphs a language model makes."""
+        return self.captioned() if self.scene_graphs.extractor == "llm" else []
+
+    def asked_for_negatives(self) -> list[str]:
+        """Benchmarks of the tables whose negatives a language model proposes."""
+        return self.graphs() if self.negatives.proposer == "llm" else []
 
     def readers(self, *formats: str) -> str:
         """Return a wildcard pattern of the benchmarks in these formats."""

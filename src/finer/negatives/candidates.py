@@ -14,7 +14,7 @@ from finer.scenes.words import predicate_class, type_of
 from finer.scenes.words import words as words_of
 
 _ENOUGH = 4  # candidates; fewer make no set of negatives
-_PREDICATE_SHARE = 0.2  # of relations that could also be changed by their object
+PREDICATE_SHARE = 0.2  # of relations that could also be changed by their object
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def for_attribute(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:
         chosen = _closed_values(name, taken, rng)
     else:
         chosen = _family_values(name, taken, head, rng)
-    texts = [_attribute(name, str(row["text"]), value, other, head) for other in chosen]
+    texts = [attribute_of(name, str(row["text"]), value, other, head) for other in chosen]
     stated = {str(other["text"]) for other in scene.kind("attribute") if other["parent_id"] == row["parent_id"]}
     return [[Candidate("attribute", text) for text in dict.fromkeys(texts) if text not in stated]]
 
@@ -140,7 +140,7 @@ def _family_values(name: str, taken: set[str], head: str, rng: Random) -> list[s
     return chosen
 
 
-def _attribute(name: str, text: str, value: str, other: str, head: str) -> str:
+def attribute_of(name: str, text: str, value: str, other: str, head: str) -> str:
     """Return the phrase of another value in the form of the original ("black and white": "black and red")."""
     first, joint, _ = value.rpartition(" and ")
     if name == "color" and joint and "," not in first:
@@ -152,17 +152,34 @@ def _attribute(name: str, text: str, value: str, other: str, head: str) -> str:
 
 def _parts(scene: Scene, phrase: str, rng: Random) -> list[Candidate]:
     """Return "with a long horn" for "with a long tail": only the last noun changes."""
-    words = phrase.split()
-    head = number_free(words[-1])
-    plural = words[-1] != head
-    size = 2 if len(words) > 1 and _is_compound(words[-2], head) else 1
-    found = []
-    for name in things(scene, " ".join(words[-size:]), head, plural, rng):
-        front = list(words[:-size])
+    part = part_of(phrase)
+    names = things(scene, part.name, part.head, part.plural, rng)
+    return [Candidate("attribute", part.replaced(name)) for name in names]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The phrase of a part: the words before its noun, the noun (a compound with its first word), its number."""
+
+    front: tuple[str, ...]
+    name: str
+    head: str  # singular
+    plural: bool
+
+    def replaced(self, name: str) -> str:
+        """Return the attribute with another noun: "with an orange beak" from "with a long tail"."""
+        front = list(self.front)
         if front and front[-1] in {"a", "an"}:
             front[-1] = article(name)
-        found.append(Candidate("attribute", " ".join(["with", *front, name])))
-    return found
+        return " ".join(["with", *front, name])
+
+
+def part_of(phrase: str) -> Part:
+    """Read the value of an attribute of class part: "a long tail"."""
+    words = phrase.split()
+    head = number_free(words[-1])
+    size = 2 if len(words) > 1 and _is_compound(words[-2], head) else 1
+    return Part(tuple(words[:-size]), " ".join(words[-size:]), head, words[-1] != head)
 
 
 def _is_compound(word: str, head: str) -> bool:
@@ -195,7 +212,7 @@ def for_relation(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:
         for other in things(scene, name, str(target["category"]), plural, rng)
     ]
     swapped_targets = [*present[:1], *absent, *present[1:]]
-    return [swapped, swapped_targets] if rng.random() < _PREDICATE_SHARE else [swapped_targets, swapped]
+    return [swapped, swapped_targets] if rng.random() < PREDICATE_SHARE else [swapped_targets, swapped]
 
 
 def _predicates(scene: Scene, row: Row, target: Row) -> list[str]:

@@ -37,7 +37,7 @@ class Limits:
 
 
 _CANDIDATES = {"object": for_object, "attribute": for_attribute, "relation": for_relation}
-_Said = dict[str, set[tuple[str, str | None]]]
+Said = dict[str, set[tuple[str, str | None]]]
 
 
 def propose(
@@ -63,13 +63,8 @@ def propose(
     Raises:
         InputError: if an id of ``only`` is no element.
     """
-    wanted = None if only is None else set(only)
-    if wanted is not None and (unknown := wanted - set(elements["element_id"].to_list())):
-        raise InputError(
-            "no such element", field="element_id", found=min(unknown),
-            expected="an id of the table of elements", cure="rebuild the checks of the round before",
-        )  # fmt: skip
-    said = _said(exclude)
+    wanted = wanted_of(elements, only)
+    said = said_before(exclude)
     drawing = Drawing(limits, None if limits == Limits() else Heard(elements), round_number, seed)
     rows: list[dict[str, object]] = []
     drops: list[dict[str, str | None]] = []
@@ -80,9 +75,24 @@ def propose(
             chosen, reason = drawing.choose(scene, row, said.get(str(row["element_id"]), set()))
             if reason:
                 item, image = str(row["element_id"]), str(row["image_id"])
-                drops.append(drop(STAGE, str(row["benchmark"]), item, reason, image, _described(row)))
-            rows += _rows(row, chosen, round_number)
+                drops.append(drop(STAGE, str(row["benchmark"]), item, reason, image, described(row)))
+            rows += negative_rows(row, chosen, round_number)
     return table_from(rows, NEGATIVES), table_from(drops, DROPS)
+
+
+def wanted_of(elements: pl.DataFrame, only: Collection[str] | None) -> set[str] | None:
+    """Return the ids to propose for as a set; None: all.
+
+    Raises:
+        InputError: one of them is no element.
+    """
+    wanted = None if only is None else set(only)
+    if wanted is not None and (unknown := wanted - set(elements["element_id"].to_list())):
+        raise InputError(
+            "no such element", field="element_id", found=min(unknown),
+            expected="an id of the table of elements", cure="rebuild the checks of the round before",
+        )  # fmt: skip
+    return wanted
 
 
 def scenes(elements: pl.DataFrame, captions: pl.DataFrame | None) -> Iterator[Scene]:
@@ -138,25 +148,30 @@ def nothing(row: Row) -> str:
     return "no_category"
 
 
-def _said(exclude: pl.DataFrame | None) -> _Said:
-    found: _Said = {}
+def said_before(exclude: pl.DataFrame | None) -> Said:
+    """Return the (text, target) of earlier NEGATIVES by element."""
+    found: Said = {}
     if exclude is not None:
         for element_id, text, target in exclude.select("element_id", "text", "target_text").iter_rows():
             found.setdefault(element_id, set()).add((text, target))
     return found
 
 
-def _rows(row: Row, chosen: list[Candidate], round_number: int) -> Iterator[dict[str, object]]:
+def negative_rows(
+    row: Row, chosen: Sequence[Candidate], round_number: int, proposer: str = PROPOSER
+) -> Iterator[dict[str, object]]:
+    """Yield the rows of NEGATIVES of one element, in order of rank."""
     element_id = str(row["element_id"])
     for rank, candidate in enumerate(chosen):
         yield {
             "negative_id": stable_key(element_id, "negative", round_number, candidate.text, candidate.target),
             "element_id": element_id, "image_id": row["image_id"], "round": round_number, "rank": rank,
             "negative_kind": candidate.kind, "text": candidate.text, "target_text": candidate.target,
-            "plural": candidate.plural, "proposer": PROPOSER,
+            "plural": candidate.plural, "proposer": proposer,
         }  # fmt: skip
 
 
-def _described(row: Row) -> str:
+def described(row: Row) -> str:
+    """Return an element as the table of drops shows it."""
     value: Any = row["value"]
     return f"{row['kind']}: {row['text']}" + (f" ({row['category']})" if value is not None else "")

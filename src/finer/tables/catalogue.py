@@ -20,6 +20,22 @@ from finer.store import atomic_path
 
 _TYPES = {pl.String(): "VARCHAR", pl.Int64(): "BIGINT", pl.Float64(): "DOUBLE", pl.Boolean(): "BOOLEAN"}
 
+# What a row was made by, if a language model made it: CALLS name as their subject the caption and the stage that was
+# asked for, or the element and the round. The last attempt is the one that was taken, unless the row is a drop.
+LINKS = {
+    "element_calls": """
+        SELECT element_id, call_id, attempt, run_id
+        FROM elements JOIN captions USING (image_id)
+        JOIN calls ON calls.role = 'extractor' AND subject = caption_id
+             || CASE WHEN kind = 'relation' THEN '.relations' ELSE '.objects' END
+        WHERE source = 'caption_llm'
+    """,
+    "negative_calls": """
+        SELECT negative_id, call_id, attempt, run_id
+        FROM negatives JOIN calls ON calls.role = 'proposer' AND subject = element_id || '.' || round
+    """,
+}
+
 
 def catalogue(results: str | Path, output: str | Path) -> None:
     """Write the catalogue of all tables in a results folder (``find_tables``)."""
@@ -30,15 +46,16 @@ def find_tables(results: str | Path) -> list[Path]:
     """Return the Parquet files of finished tables below a results folder, sorted.
 
     Left out: raw files, parts of unfinished jobs, the rounds of negatives (``rounds/``), whose rows stand again in the
-    settled tables (their provenance, ``*.run.parquet``, stays in), what was made without verification for the audit
-    (``unverified``), and estimates and comparisons of studies and ablations, which hold those of the tables once more.
+    settled tables (their provenance, ``*.run.parquet`` and ``*.calls.parquet``, stays in), what was made without
+    verification for the audit (``unverified``), and estimates and comparisons of studies and ablations, which hold
+    those of the tables once more.
     """
     found = []
     for path in sorted(Path(results).rglob("*.parquet")):
         folders = path.relative_to(results).parts[:-1]
         raw = "raw" in folders or "training" in folders
         unfinished = any(name.startswith(".") or name.endswith(".parts") for name in (*folders, path.name))
-        superseded = "rounds" in folders and not path.name.endswith(".run.parquet")
+        superseded = "rounds" in folders and not path.name.endswith((".run.parquet", ".calls.parquet"))
         apart = "unverified" in (*folders, *path.name.split(".")) or path.name.startswith(
             ("study.", "ablation.", "comparisons.ablation.")
         )
@@ -50,7 +67,8 @@ def find_tables(results: str | Path) -> list[Path]:
 def write_catalogue(files: Sequence[str | Path], output: str | Path) -> None:
     """Write the catalogue of these Parquet files; each file's table is recognised by its columns.
 
-    Tables without a file get an empty view, so that every query runs on every preset.
+    Tables without a file get an empty view, so that every query runs on every preset. The views ``LINKS`` lead from
+    elements and negatives to the calls of a language model that made them.
     Raises InputError for a missing file or one that is no table of ``finer.schemas``.
     """
     parts: dict[str, list[str]] = {name: [] for name in TABLES}
@@ -60,6 +78,8 @@ def write_catalogue(files: Sequence[str | Path], output: str | Path) -> None:
         with duckdb.connect(str(partial)) as connection:
             for name, paths in parts.items():
                 connection.execute(f'CREATE VIEW "{name}" AS {_select(TABLES[name], sorted(paths))}')
+            for name, query in LINKS.items():
+                connection.execute(f'CREATE VIEW "{name}" AS {query}')
         # DuckDB may leave its write-ahead log under the temporary name; after a clean close it is empty of meaning.
         partial.with_name(f"{partial.name}.wal").unlink(missing_ok=True)
 
