@@ -19,7 +19,7 @@ from finer.errors import InputError
 from finer.keys import generator
 from finer.schemas import JUDGEMENTS, RESPONSES
 from finer.scoring.claims import Claim, claims, words
-from finer.scoring.judge_replies import correct_json, rating_json, rating_line
+from finer.scoring.judge_replies import REPLY_PARSERS, rating_line
 from finer.scoring.judge_requests import Request, prompt_of, requests_of
 from finer.scoring.judges import BLOCK, Recorded, judge_suite
 from finer.scoring.rules_judge import Rules, correct, false_claims, rating
@@ -37,6 +37,8 @@ from finer.world.pools import draw_pool
 from judging import ByFunction, judged
 from suite_runs import items_of, replied
 from test_suite_mmhal import write
+
+rating_json, correct_json = REPLY_PARSERS["rating_json"], REPLY_PARSERS["correct_json"]
 
 
 @pytest.fixture

@@ -355,9 +355,9 @@ JUDGEMENTS = Table(
         "control": TEXT,
         "request_hash": TEXT,  # of prompt and request: what a reply is found again by
         "request": TEXT,
-        "reply": TEXT,  # as the judge gave it
-        "parser": TEXT,  # what read it: rating_json, rating_line, correct_json
-        "verdict": REAL,  # 0..6, or 1 right and 0 wrong; null: unparsed
+        "reply": TEXT,  # as the judge gave it; a model's as its form, or "(why there is none)", or "": nobody replied
+        "parser": TEXT,  # what read it: rating_json, rating_line, correct_json, correctness_json
+        "verdict": REAL,  # 0..6, or 1 right, 0 wrong, 0.5 neither; null: unparsed
         "reason": TEXT,
         "unparsed": FLAG,
         "run_id": TEXT,  # of the run that asked
@@ -372,7 +372,7 @@ JUDGE_AGREEMENT = Table(
         "suite": TEXT,
         "judge": TEXT,  # "<name> <revision>"
         "other": TEXT,
-        "statistic": TEXT,  # agreement, kappa; of ratings also hallucination_…, rank_correlation
+        "statistic": TEXT,  # agreement, kappa; of ratings also hallucination_…, weighted_kappa, rank_correlation
         "value": REAL,  # agreement: percent; null where it is not defined
         "ci_low": REAL,
         "ci_high": REAL,
