@@ -185,11 +185,11 @@ PHRASES = Table(
         "image_id": TEXT,
         "caption_id": TEXT,
         "phrase_type": TEXT,
-        "phraser": TEXT,  # rules, …
+        "phraser": TEXT,  # rules, or a language model's name
         "text": TEXT,  # frame and slots in turn
         "frame": TEXTS,  # what stands before, between and after the slots: one more than these
         "slots": TEXTS,  # obj: "two towels"; attr, wh: "with a red color"; rel: "is lying on the chair"
-        "element_ids": TEXTS,  # of the slots
+        "element_ids": TEXTS,  # of the slots; none where a language model stated the phrase
         "subject": TEXT,  # whose slots these are, without article; wh: the side that is named; obj: null
         "subject_id": TEXT,
         "subject_plural": FLAG,
@@ -207,16 +207,16 @@ EDITS = Table(
         "phrase_id": TEXT,
         "source": TEXT,
         "image_id": TEXT,
-        "editor": TEXT,  # rules, …
+        "editor": TEXT,  # rules, or a language model's name
         "slot": INT,  # 0-based: the slot that was to be replaced
-        "element_id": TEXT,  # of that slot
+        "element_id": TEXT,  # of that slot; null where a language model stated the phrase
         "negative_kind": TEXT,  # what changed in it; null where an editor does not tell
         "original": TEXT,
         "replacement": TEXT,
         "slots": TEXTS,  # all slots after the edit
     },
     key=("edit_id",),
-    nullable=frozenset({"negative_kind"}),
+    nullable=frozenset({"element_id", "negative_kind"}),
     choices={"negative_kind": NEGATIVE_KINDS},
 )
 LEAKS = Table(

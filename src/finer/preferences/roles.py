@@ -1,4 +1,4 @@
-"""The two roles of the pipeline that a language model could take: who states true phrases, who replaces a slot.
+"""The two roles of the pipeline that a language model can take: who states true phrases, who replaces a slot.
 
 Both are functions from tables to tables. Whatever an editor proposes is checked by ``finer.preferences.validate``,
 so a model may be let in without being trusted.
@@ -9,6 +9,15 @@ from __future__ import annotations
 from typing import Protocol
 
 import polars as pl
+
+from finer.chat.asking import Asker
+
+
+class Prompting(Asker, Protocol):
+    """A language model in a role, which fills in the role's template."""
+
+    def fill(self, **fields: object) -> str:
+        """Return the template with these fields."""
 
 
 class Phraser(Protocol):
@@ -21,7 +30,7 @@ class Phraser(Protocol):
 
         Args:
             captions: CAPTIONS, already cut to the words that may be read.
-            elements: ELEMENTS of the same images.
+            elements: ELEMENTS of the same images; a language model needs none.
             source: name of the source.
             seed: the config's seed.
         """

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import polars as pl
 
-from finer.chat.roles import open_role
 from finer.errors import InputError
 from finer.keys import stable_key
 from finer.mllm.runs import Stopwatch, run_row
@@ -46,12 +45,14 @@ def judge_suites(
         write_table(CALLS.empty(), CALLS, calls)
         write_table(_run(Rules(), watch, code, chat, made), RUNS, run)
     elif who == "llm":
+        from finer.chat.roles import open_role  # with its libraries, which rules need not
+
         model = json.loads(chat)["model"]
         version = " ".join(filter(None, (model["model"], model["revision"])))
         with open_role(chat) as asker:
             judge = ModelJudge(asker, version)
             made = _judge(judge, suites, items, responses, outputs)
-            write_table(asker.transcript(), CALLS, calls)
+            write_table(asker.calls(), CALLS, calls)
             write_table(_run(judge, watch, code, chat, made), RUNS, run)
     else:
         raise InputError("no such judge", field="evaluation.judge", found=who, expected="rules | llm")
