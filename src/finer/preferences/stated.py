@@ -13,7 +13,7 @@ from lemminflect import getAllLemmas
 
 from finer.scenes.phrases import number_free
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _FUNCTION = frozenset(
     "a an the and or of in on at to with by for from into over under is are has have was were be being its it their his "
     "her that which there one some several".split()
@@ -35,17 +35,18 @@ def unstated(text: str, caption: str) -> list[str]:
 
 def meaningful(text: str) -> list[str]:
     """Return the words that carry meaning, lower case; a hyphenated one in its parts."""
-    words = [part for word in _WORD.findall(text.lower()) for part in word.replace("’", "'").split("-")]
-    return [word for word in words if word and word not in _FUNCTION | _CLASSES]
+    return [word for word in _parts(text) if word not in _FUNCTION | _CLASSES]
 
 
 @lru_cache(maxsize=1024)
 def _forms(caption: str) -> frozenset[str]:
-    found: set[str] = set()
-    for word in _WORD.findall(caption.lower()):
-        for part in (word, *word.replace("’", "'").split("-")):
-            found |= _of(part.removesuffix("'s"))
-    return frozenset(found)
+    return frozenset().union(*map(_of, _parts(caption)))
+
+
+def _parts(text: str) -> list[str]:
+    """Return the words, lower case, without "'s"; hyphenated ones in their parts."""
+    words = _WORD.findall(text.lower().replace("’", "'"))
+    return [part for word in words for part in word.removesuffix("'s").split("-")]
 
 
 @cache
