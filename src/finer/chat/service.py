@@ -181,7 +181,13 @@ def carrier(backend: Backend, model: LanguageModel) -> Concurrent | Batched:
         from finer.chat.backends.http import HttpBackend
 
         return HttpBackend(backend, model)
-    raise NotImplementedError(backend.kind)
+    if backend.kind == "vllm":
+        from finer.chat.backends.vllm import VllmBackend
+
+        return VllmBackend(backend, model)
+    from finer.chat.backends.transformers import TransformersBackend
+
+    return TransformersBackend(model)
 
 
 def _reply(entry: Entry) -> Reply:

@@ -39,6 +39,8 @@ class Backend(Section):
     def _address(self) -> Backend:
         if (self.kind == "http") != (self.base_url is not None):
             raise ValueError("base_url belongs to kind: http, and to no other")
+        if self.options.get("trust_remote_code"):
+            raise ValueError("options.trust_remote_code: code that comes with weights is never run")
         return self
 
 
@@ -67,6 +69,21 @@ class Role(Section):
     temperature: float = Field(0.0, ge=0.0)
     max_tokens: int = Field(2048, ge=1, description="longest reply")
     repairs: int = Field(2, ge=0, description="how often an invalid reply is sent back with its error")
+    unanswered: Literal["stop", "count"] = Field(
+        "stop", description="a request that no attempt got an answer to: stop (a rerun asks it again), or count it"
+    )
+
+
+class RoleSettings(Section):
+    """All that a role's jobs need to ask its model: what `Config.role` writes as JSON."""
+
+    role: RoleName
+    name: str  # of the model in the configuration
+    settings: Role
+    model: LanguageModel
+    backend: Backend
+    budget: Price | None
+    cache: str
 
 
 class Chat(Section):
@@ -90,4 +107,6 @@ class Chat(Section):
         for name, role in self.roles.items():
             if role.model not in self.models:
                 raise ValueError(f"roles.{name}.model '{role.model}' is not one of `chat.models`")
+            if role.temperature and self.backends[self.models[role.model].backend].kind == "transformers":
+                raise ValueError(f"roles.{name}.temperature: in process (transformers) a model replies greedily; use 0")
         return self

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from finer.config import groups
-from finer.config.language import Chat, RoleName
+from finer.config.language import Chat, RoleName, RoleSettings
 from finer.config.sections import (
     Benchmark,
     Evaluation,
@@ -143,12 +143,12 @@ class Config(Section):
             return ""
         role = self.chat.roles[name]
         model = self.chat.models[role.model]
-        parts = {"settings": role, "model": model, "backend": self.chat.backends[model.backend]}
-        asked_as = "judge" if name == "second_judge" else name  # both judges are asked in the same words
-        return _compact(
-            {"role": asked_as, "name": role.model, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
-            | {key: part.model_dump(mode="json") for key, part in parts.items()}
-        )
+        settings = RoleSettings(
+            role="judge" if name == "second_judge" else name,  # both judges are asked in the same words
+            name=role.model, settings=role, model=model, backend=self.chat.backends[model.backend],
+            budget=self.chat.budget, cache=self.resolve(self.chat.cache),
+        )  # fmt: skip
+        return _compact(settings.model_dump(mode="json"))
 
     @property
     def root(self) -> str:
