@@ -85,20 +85,19 @@ def editing(change: Callable[[list[str], int, int], list[str]] | None = None) ->
 
 
 def stated(folder: Path, reply: Reply, *texts: str) -> tuple[pl.DataFrame, pl.DataFrame, Loopback]:
-    with Loopback(reply) as server:
-        with opened("phraser", server, folder) as role:
-            found = state_phrases(caption_table(list(texts) or [CAPTION], "d"), ELEMENTS.empty(), "d", BY_MODEL, SEED, role)
-        return *found, server
+    captions = caption_table(list(texts) or [CAPTION], "d")
+    with Loopback(reply) as server, opened("phraser", server, folder) as role:
+        found = state_phrases(captions, ELEMENTS.empty(), "d", BY_MODEL, SEED, role)
+    return *found, server
 
 
 def edited(
     folder: Path, phrases: pl.DataFrame, reply: Reply, text: str = CAPTION, elements: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame, Loopback]:
     known = ELEMENTS.empty() if elements is None else elements
-    with Loopback(reply) as server:
-        with opened("editor", server, folder) as role:
-            found = edit_phrases(phrases, known, caption_table([text], "d"), "d", BY_MODEL, SEED, role)
-        return *found, server
+    with Loopback(reply) as server, opened("editor", server, folder) as role:
+        found = edit_phrases(phrases, known, caption_table([text], "d"), "d", BY_MODEL, SEED, role)
+    return *found, server
 
 
 @pytest.fixture(scope="module")
@@ -353,10 +352,10 @@ def test_a_second_run_asks_nobody_and_gives_the_same(tmp_path: Path, monkeypatch
 
 
 def test_rows_say_which_calls_made_them(tmp_path: Path) -> None:
-    with Loopback(stating(obj=[{"objects": ["a dog"]}, STATED["obj"]])) as server:
-        with opened("phraser", server, tmp_path) as role:
-            state_phrases(caption_table([CAPTION], "d"), ELEMENTS.empty(), "d", BY_MODEL, SEED, role)
-            calls = role.calls()
+    reply = stating(obj=[{"objects": ["a dog"]}, STATED["obj"]])
+    with Loopback(reply) as server, opened("phraser", server, tmp_path) as role:
+        state_phrases(caption_table([CAPTION], "d"), ELEMENTS.empty(), "d", BY_MODEL, SEED, role)
+        calls = role.calls()
     assert calls.height == 5 and set(calls["run_id"]) == {role.run_id}
     (refused,) = calls.drop_nulls("problem").iter_rows(named=True)
     assert refused["subject"].endswith(":obj") and "not_in_caption" in refused["problem"] and refused["attempt"] == 0

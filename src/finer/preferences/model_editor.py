@@ -1,7 +1,8 @@
 """True phrases -> one slot of each replaced by a language model: the editor "llm".
 
-The slot is drawn here, evenly, and given by its index. The model returns all items; the reply goes through the same check
-as every edit (``finer.preferences.validate``), and what it breaks is sent back in words. What stays wrong is dropped.
+The slot is drawn here, evenly, and given by its index. The model returns all items; the reply goes through the same
+check as every edit (``finer.preferences.validate``), and what it breaks is sent back in words. What stays wrong is
+dropped with the rule's name.
 """
 
 from __future__ import annotations

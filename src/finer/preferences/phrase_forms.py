@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from finer.preferences.phrases import MOST, numbers_of
-from finer.preferences.stated import NUMBERS, unstated
+from finer.preferences.stated import BEGINNINGS, NUMBERS, unstated
 from finer.scenes.phrases import number_free
 
 _SEVERAL = re.compile(r"[,;]|\b(?:and|or)\b")
 _NUMBER = re.compile(rf"^(?:{'|'.join(NUMBERS)}|\d+)\b")
 _ARTICLE = re.compile(r"^(?:an?|the) ", re.IGNORECASE)
-#: how an attribute may begin, so that it can follow its object, and "is not …" or "does not have …"
-_BEGINNINGS = frozenset("with in of on at under made covered filled".split())
-_ENDINGS = ("ing", "ed")
+_PARTICIPLE = ("ing", "ed")
 
 
 class PhraseForm(BaseModel):
@@ -108,10 +106,10 @@ def _described(name: str, attributes: Sequence[str], caption: str) -> Iterator[s
         yield from _stated(name, caption)
     for item in attributes:
         first = item.partition(" ")[0].lower()
-        if first not in _BEGINNINGS and not first.endswith(_ENDINGS):
+        if first not in BEGINNINGS and not first.endswith(_PARTICIPLE):
             yield (
-                f"attribute_form: '{item}' must be able to follow its object: begin it with 'with', 'in', 'made of' or a "
-                "word like 'wearing'"
+                f"attribute_form: '{item}' must be able to follow its object: begin it with 'with', 'in', 'made of' "
+                "or a word like 'wearing'"
             )
         yield from _stated(item, caption)
 

@@ -26,8 +26,8 @@ def state_phrases(
 
 
 def edit_phrases(
-    phrases: pl.DataFrame, elements: pl.DataFrame, captions: pl.DataFrame, source: str, settings: Preferences, seed: int,
-    role: Prompting | None = None,
+    phrases: pl.DataFrame, elements: pl.DataFrame, captions: pl.DataFrame, source: str, settings: Preferences,
+    seed: int, role: Prompting | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
     """Return the EDITS of the configured editor that keep the rules, and DROPS of both steps."""
     editor: Editor = RuleEditor(settings.balanced)
@@ -41,5 +41,5 @@ def edit_phrases(
 def _given(role: Prompting | None, name: str) -> Prompting:
     if role is None:
         raise InputError("no language model has this role", field=f"preferences.{name}", found="llm",
-                         expected=f"the settings of chat.roles.{name}", cure="give them, or set it to rules")  # fmt: skip
+                         expected=f"settings of chat.roles.{name}", cure="give them, or set it to rules")  # fmt: skip
     return role

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from importlib import resources
 
+import yaml
 from lemminflect import getAllLemmas
 
 from finer.scenes.phrases import number_free
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
-_FUNCTION = frozenset(
-    "a an the and or of in on at to with by for from into over under is are has have was were be being its it their his "
-    "her that which there one some several".split()
-)
-_CLASSES = frozenset(
-    "color colour shade tone hue posture pose position state condition look appearance shape form size texture surface "
-    "pattern design material finish style expression amount number part made colored coloured shaped sized".split()
-)
-NUMBERS = dict(
-    zip("two three four five six seven eight nine ten eleven twelve".split(), map(str, range(2, 13)), strict=True)
-)
+_DATA = yaml.safe_load((resources.files("finer.preferences") / "stated.yaml").read_text(encoding="utf-8"))
+_EMPTY = frozenset(f"{_DATA['function']} {_DATA['classes']}".split())
+NUMBERS: dict[str, str] = {word: str(number) for word, number in _DATA["numbers"].items()}
+BEGINNINGS = frozenset(str(_DATA["beginnings"]).split())  # of an attribute; participles come beside
 
 
 def unstated(text: str, caption: str) -> list[str]:
@@ -35,7 +30,7 @@ def unstated(text: str, caption: str) -> list[str]:
 
 def meaningful(text: str) -> list[str]:
     """Return the words that carry meaning, lower case; a hyphenated one in its parts."""
-    return [word for word in _parts(text) if word not in _FUNCTION | _CLASSES]
+    return [word for word in _parts(text) if word not in _EMPTY]
 
 
 @lru_cache(maxsize=1024)

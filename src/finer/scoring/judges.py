@@ -137,7 +137,8 @@ def recorded_replies(judge: Judge, files: Sequence[str | Path]) -> dict[str, tup
     """
     found: dict[str, tuple[str, str]] = {}
     for file in files:
-        own = read_table(file, JUDGEMENTS).filter(pl.col("reply") != "", judge=judge.name, judge_revision=judge.revision)
+        own = read_table(file, JUDGEMENTS).filter(judge=judge.name, judge_revision=judge.revision)
+        own = own.filter(pl.col("reply") != "")
         for key, reply, run_id in own.select("request_hash", "reply", "run_id").iter_rows():
             if found.setdefault(key, (reply, run_id))[0] != reply:
                 raise InputError(

@@ -2,9 +2,9 @@
 
 Agreement is the share of equal verdicts, Cohen's kappa what is beyond chance (Cohen 1960). An unreadable verdict is a
 verdict of its own kind: it agrees with another unreadable one only. Ratings are also compared as hallucinating or not,
-and over the responses whose two verdicts can both be read by kappa with quadratic weights (Cohen 1968) and by Spearman's
-rank correlation. All of them are functions of one table of counts (verdict by verdict), so a resample of images resamples
-counts.
+and over the responses whose two verdicts can both be read by kappa with quadratic weights (Cohen 1968) and by
+Spearman's rank correlation. All of them are functions of one table of counts (verdict by verdict), so a resample of
+images resamples counts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """HallusionBench with a judge: beside the two scorers by rule, whether a judge calls a reply correct, as upstream does.
 
-Chosen by ``module: hallusionbench_judged`` in the configuration; its numbers are those of the scorer ``judge``. Upstream
-finds the verdict as a substring of GPT-4's free text; here the judge fills in a form. The rules of the micro world judge
-no such questions: the judge must be a language model.
+Chosen by ``module: hallusionbench_judged`` in the configuration; its numbers are those of the scorer ``judge``.
+Upstream finds the verdict as a substring of GPT-4's free text; here the judge fills in a form. The rules of the micro
+world judge no such questions: the judge must be a language model.
 """
 
 from __future__ import annotations

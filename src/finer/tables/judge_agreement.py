@@ -63,9 +63,9 @@ def agreement_layout(rows: pl.DataFrame, titles: Mapping[str, str], confidence: 
         Group("Responses", (Column("Judged"), Column("Unread"))),
     )
     footnotes = (
-        "Judges: name, version and prompt of each. Agreement: share of responses with the same verdict; kappa: Cohen's, "
-        "agreement beyond chance. An unreadable verdict agrees with another unreadable one only; Unread: responses with "
-        "one of either judge.",
+        "Judges: name, version and prompt of each. Agreement: share of responses with the same verdict; kappa: "
+        "Cohen's, agreement beyond chance. An unreadable verdict agrees with another unreadable one only; Unread: "
+        "responses with one of either judge.",
         "Of ratings from 0 to 6 also, where both can be read: kappa with quadratic weights and Spearman's rank "
         "correlation; and whether both call a response a hallucination (a rating below 3).",
         f"Brackets: {100 * confidence:g} % interval, percentile cluster bootstrap over images; – where a number is not "
