@@ -154,7 +154,9 @@ if CFG.preferences.editor == "llm":
     rule edit_by_model:
         input:
             phrases=f"{T}/phrases.parquet",
-            elements=f"{T}/elements.parquet" if CFG.preferences.phraser == "rules" else [],
+            elements=(
+                f"{T}/elements.parquet" if CFG.preferences.phraser == "rules" else []
+            ),
             captions=f"{T}/captions.parquet",
         output:
             edits=f"{T}/edits.parquet",

@@ -151,7 +151,7 @@ for group, entry in GROUPS.items():
                 judge=judge,
                 chat=CFG.role(role),
             shell:
-                "python -m finer judge-suites --suites {params.suites} --judge {params.judge} --chat {params.chat:q}"
+                "python -m finer judge-suites --suites {params.suites} --judge {params.judge} --chat={params.chat:q}"
                 " --code {params.code} --items {input.asked} --responses {input.responses}"
                 " --out {output.judgements} --calls {output.calls} --run {output.run} 2> >(tee {log} >&2)"
 

@@ -93,8 +93,8 @@ class Config(Section):
                 raise ValueError(f"the {role} is a language model (llm), so chat.roles.{role} must name its model")
         if self.preferences.phraser == "llm" and self.preferences.editor == "rules":
             raise ValueError(
-                "preferences.editor: rules replaces elements of scene graphs, which the phrases of preferences.phraser: "
-                "llm have not; set both to llm, or phraser: rules"
+                "preferences.editor: rules replaces elements of scene graphs; the phrases of preferences.phraser: "
+                "llm have none. Set both to llm, or phraser: rules"
             )
         judge, second = self.evaluation.judge, self.evaluation.second_judge
         same = judge == second == "rules" or (
