@@ -12,7 +12,7 @@ from typing import Any
 
 from finer.chat.roles import RoleAsker, open_role
 from finer.world.catalogue import COLORS, KINDS
-from loopback import Body, Loopback, prompt_of
+from loopback import Body, Loopback
 
 Given = dict[str, Any]
 
@@ -56,7 +56,7 @@ def reply(request: Body) -> Any:
         return _edit(question)
     if '"rating"' in question:
         said = field(question, "Answer to rate")
-        return "Hard to say." if said.startswith("There") else {"reason": "so", "rating": len(said) % 7}
+        return "Hard to say." if len(said) % 3 == 0 else {"reason": "so", "rating": len(said) % 7}
     return {"reason": "so", "correct": len(field(question, "Answer to judge")) % 2 == 0}
 
 

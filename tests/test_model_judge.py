@@ -21,8 +21,8 @@ from finer.suites.hallusionbench_judged import SUITE as JUDGED
 from finer.suites.mmhal import SUITE as MMHAL
 from finer.suites.suite import Suite
 from judging import judged, judged_numbers
-from language_roles import field, first_question, opened, prompt_of
-from loopback import Body, Error, Loopback, Said
+from language_roles import field, first_question, opened
+from loopback import Body, Error, Loopback, Said, prompt_of
 from suite_runs import items_of, replied
 from test_suite_hallusionbench import SMALL
 from test_suite_hallusionbench import write as write_hallusionbench

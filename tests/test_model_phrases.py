@@ -26,8 +26,8 @@ from finer.preferences.stated import meaningful, unstated
 from finer.preferences.validate import REASONS, fault, scenes_by_image
 from finer.scenes.captions import extract
 from finer.schemas import ELEMENTS, PHRASE_TYPES
-from language_roles import field, first_question, opened, prompt_of
-from loopback import Body, Loopback, Said
+from language_roles import field, first_question, opened
+from loopback import Body, Loopback, Said, prompt_of
 from preference_stages import named_images
 
 BY_MODEL = Preferences(phraser="llm", editor="llm")
