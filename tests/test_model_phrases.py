@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caption_graphs import PARSER, caption_table
-from finer.config import Preferences
-from finer.errors import InputError
-from finer.preferences.model_editor import TOLD, drawn_slot
+from finer import workflow
+from finer.preferences.model_editor import TOLD, ModelEditor, drawn_slot
+from finer.preferences.model_phraser import ModelPhraser
 from finer.preferences.pairs import preference_pairs
 from finer.preferences.phrase_forms import FORMS, problems_of
 from finer.preferences.phrases import filled
-from finer.preferences.stages import edit_phrases, state_phrases
+from finer.preferences.stages import checked_edits, state_phrases
 from finer.preferences.stated import meaningful, unstated
 from finer.preferences.validate import REASONS, fault, scenes_by_image
 from finer.scenes.captions import extract
@@ -30,7 +30,6 @@ from language_roles import field, first_question, opened
 from loopback import Body, Loopback, Said, prompt_of
 from preference_stages import named_images
 
-BY_MODEL = Preferences(phraser="llm", editor="llm")
 SEED = 5
 CAPTION = "A tabby cat with green eyes is lying on a wooden chair. Two striped towels hang next to the cat."
 CAT, CHAIR = (
@@ -87,7 +86,7 @@ def editing(change: Callable[[list[str], int, int], list[str]] | None = None) ->
 def stated(folder: Path, reply: Reply, *texts: str) -> tuple[pl.DataFrame, pl.DataFrame, Loopback]:
     captions = caption_table(list(texts) or [CAPTION], "d")
     with Loopback(reply) as server, opened("phraser", server, folder) as role:
-        found = state_phrases(captions, ELEMENTS.empty(), "d", BY_MODEL, SEED, role)
+        found = ModelPhraser(role)(captions, ELEMENTS.empty(), "d", SEED)
     return *found, server
 
 
@@ -96,7 +95,7 @@ def edited(
 ) -> tuple[pl.DataFrame, pl.DataFrame, Loopback]:
     known = ELEMENTS.empty() if elements is None else elements
     with Loopback(reply) as server, opened("editor", server, folder) as role:
-        found = edit_phrases(phrases, known, caption_table([text], "d"), "d", BY_MODEL, SEED, role)
+        found = checked_edits(ModelEditor(role), phrases, known, caption_table([text], "d"), "d", SEED)
     return *found, server
 
 
@@ -302,7 +301,7 @@ def test_relations_are_checked_by_words(phrases: pl.DataFrame, old: str, new: st
 def test_a_model_edits_phrases_of_scene_graphs_too(tmp_path: Path) -> None:
     captions = caption_table([CAPTION], "d")
     elements, _ = extract(captions, PARSER)
-    by_rule, _ = state_phrases(captions, elements, "d", Preferences(), SEED)
+    by_rule, _ = state_phrases(captions, elements, "d", SEED)
     edits, drops, _ = edited(tmp_path, by_rule, editing(), elements=elements)
     assert edits.height + drops.height == by_rule.height and edits.height
     assert set(edits["element_id"]) <= set(elements["element_id"])
@@ -354,16 +353,15 @@ def test_a_second_run_asks_nobody_and_gives_the_same(tmp_path: Path, monkeypatch
 def test_rows_say_which_calls_made_them(tmp_path: Path) -> None:
     reply = stating(obj=[{"objects": ["a dog"]}, STATED["obj"]])
     with Loopback(reply) as server, opened("phraser", server, tmp_path) as role:
-        state_phrases(caption_table([CAPTION], "d"), ELEMENTS.empty(), "d", BY_MODEL, SEED, role)
+        ModelPhraser(role)(caption_table([CAPTION], "d"), ELEMENTS.empty(), "d", SEED)
         calls = role.calls()
     assert calls.height == 5 and set(calls["run_id"]) == {role.run_id}
     (refused,) = calls.drop_nulls("problem").iter_rows(named=True)
     assert refused["subject"].endswith(":obj") and "not_in_caption" in refused["problem"] and refused["attempt"] == 0
 
 
-def test_without_its_model_a_role_is_refused(phrases: pl.DataFrame) -> None:
-    captions = caption_table([CAPTION], "d")
-    with pytest.raises(InputError, match="no language model"):
-        state_phrases(captions, ELEMENTS.empty(), "d", BY_MODEL, SEED)
-    with pytest.raises(InputError, match="no language model"):
-        edit_phrases(phrases, ELEMENTS.empty(), captions, "d", BY_MODEL, SEED)
+def test_rules_do_not_depend_on_prompts_of_models() -> None:
+    for verb, by_model in (("phrase", "phrase-by-model"), ("edit", "edit-by-model"),
+                           ("judge-suites", "judge-suites-by-model")):  # fmt: skip
+        assert not any(name.startswith("finer.chat") for name in workflow.modules(verb))
+        assert "finer.chat.roles" in workflow.modules(by_model)

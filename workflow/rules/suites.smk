@@ -3,9 +3,9 @@
 GROUPS = suite_groups(CFG)
 JUDGED = [name for name in CFG.suites if PLAN["suites"][name]["judged"]]
 # Who judges, and what distinguishes the files of judgements; the suites' numbers are the first judge's.
-JUDGES = {"judge": (CFG.evaluation.judge, "")}
-if CFG.evaluation.second_judge:
-    JUDGES["second_judge"] = (CFG.evaluation.second_judge, ".second")
+JUDGES = {"judge": ""} | (
+    {"second_judge": ".second"} if CFG.evaluation.second_judge else {}
+)
 WORLD_SUITES = [name for name in CFG.suites if CFG.world is not None]
 SUITE_TABLES = {
     name: CFG.suites_of(table)
@@ -109,7 +109,8 @@ for group, entry in GROUPS.items():
 
 
 for group, entry in GROUPS.items():
-    for role, (judge, suffix) in JUDGES.items():
+    for role, suffix in JUDGES.items():
+        verb = "judge-suites-by-model" if CFG.role(role) else "judge-suites"
         judged = [name for name in entry.suites if name in JUDGED]
         if not judged:
             continue
@@ -144,15 +145,14 @@ for group, entry in GROUPS.items():
                 runtime=60,
                 chat=1,
             params:
+                verb=verb,
                 code=suite_code(
-                    "judge-suites", [PLAN["suites"][name]["module"] for name in judged]
+                    verb, [PLAN["suites"][name]["module"] for name in judged]
                 ),
                 suites=[PLAN["suites"][name]["module"] for name in judged],
-                judge=judge,
-                chat=CFG.role(role),
+                chat=["--chat", CFG.role(role)] if CFG.role(role) else [],
             shell:
-                "python -m finer judge-suites --suites {params.suites} --judge {params.judge} --chat={params.chat:q}"
-                " --code {params.code} --items {input.asked} --responses {input.responses}"
+                "python -m finer {params.verb} --suites {params.suites} {params.chat:q} --code {params.code} --items {input.asked} --responses {input.responses}"
                 " --out {output.judgements} --calls {output.calls} --run {output.run} 2> >(tee {log} >&2)"
 
 

@@ -224,6 +224,23 @@ rule catalogue:
             for suffix in ("", *([".second"] if CFG.evaluation.second_judge else []))
         ],
         [
+            f"{OUT}/judgements/{row}/{group}_suites{suffix}.{part}.parquet"
+            for group, entry in suite_groups(CFG).items()
+            for row in entry.models
+            if row in CFG.rows
+            if any(PLAN["suites"][name]["judged"] for name in entry.suites)
+            for suffix in ("", *([".second"] if CFG.evaluation.second_judge else []))
+            for part in ("calls", "run")
+        ],
+        [
+            f"{OUT}/tuning/{name}/{table}.{part}.parquet"
+            for role, table in (("phraser", "phrases"), ("editor", "edits"))
+            if CFG.role(role)
+            for name, source in CFG.preferences.sources.items()
+            if source.reader != "sharegpt"
+            for part in ("calls", "run")
+        ],
+        [
             f"{OUT}/verdicts/{name}/{suite}.parquet"
             for name in CFG.rows
             for suite in CATALOGUED

@@ -49,16 +49,12 @@ def import_sharegpt(a: Arguments) -> None:
 @verb("config", "source", "captions", "elements", "out", "drops")
 def phrase(a: Arguments) -> None:
     """State a true phrase for each caption and type, by rule."""
-    from finer.config import Preferences
     from finer.preferences.stages import state_phrases
     from finer.schemas import CAPTIONS, DROPS, ELEMENTS, PHRASES
     from finer.store import read_table, write_table
 
-    values = settings(a.config)
-    phrases, drops = state_phrases(
-        read_table(a.captions, CAPTIONS), read_table(a.elements, ELEMENTS), a.source,
-        Preferences(**values["preferences"]), values["seed"],
-    )  # fmt: skip
+    captions, elements = read_table(a.captions, CAPTIONS), read_table(a.elements, ELEMENTS)
+    phrases, drops = state_phrases(captions, elements, a.source, settings(a.config)["seed"])
     write_table(drops, DROPS, a.drops)
     write_table(phrases, PHRASES, a.out)
 
@@ -66,18 +62,14 @@ def phrase(a: Arguments) -> None:
 @verb("config", "chat", "code", "source", "captions", "out", "drops", "calls", "run")
 def phrase_by_model(a: Arguments) -> None:
     """State a true phrase for each caption and type, by a language model."""
-    from finer.config import Preferences
     from finer.preferences.asked import in_role
-    from finer.preferences.stages import state_phrases
+    from finer.preferences.model_phraser import ModelPhraser
     from finer.schemas import CAPTIONS, DROPS, ELEMENTS, PHRASES
     from finer.store import read_table, write_table
 
-    values = settings(a.config)
+    captions, seed = read_table(a.captions, CAPTIONS), settings(a.config)["seed"]
     with in_role(a.chat, "phrase-by-model", a.code, a.config, a.calls, a.run) as role:
-        phrases, drops = state_phrases(
-            read_table(a.captions, CAPTIONS), ELEMENTS.empty(), a.source, Preferences(**values["preferences"]),
-            values["seed"], role,
-        )  # fmt: skip
+        phrases, drops = ModelPhraser(role)(captions, ELEMENTS.empty(), a.source, seed)
     write_table(drops, DROPS, a.drops)
     write_table(phrases, PHRASES, a.out)
 
@@ -102,18 +94,15 @@ def edit(a: Arguments) -> None:
 @verb("config", "chat", "code", "source", "phrases", "elements*", "captions", "out", "drops", "calls", "run")
 def edit_by_model(a: Arguments) -> None:
     """Replace one slot of each phrase by something plausible and wrong, by a language model."""
-    from finer.config import Preferences
     from finer.preferences.asked import in_role
-    from finer.preferences.stages import edit_phrases
+    from finer.preferences.model_editor import ModelEditor
+    from finer.preferences.stages import checked_edits
     from finer.schemas import CAPTIONS, DROPS, EDITS, ELEMENTS, PHRASES
     from finer.store import read_table, read_tables, write_table
 
-    values = settings(a.config)
+    tables = read_table(a.phrases, PHRASES), read_tables(a.elements, ELEMENTS), read_table(a.captions, CAPTIONS)
     with in_role(a.chat, "edit-by-model", a.code, a.config, a.calls, a.run) as role:
-        edits, drops = edit_phrases(
-            read_table(a.phrases, PHRASES), read_tables(a.elements, ELEMENTS), read_table(a.captions, CAPTIONS),
-            a.source, Preferences(**values["preferences"]), values["seed"], role,
-        )  # fmt: skip
+        edits, drops = checked_edits(ModelEditor(role), *tables, a.source, settings(a.config)["seed"])
     write_table(drops, DROPS, a.drops)
     write_table(edits, EDITS, a.out)
 

@@ -31,12 +31,20 @@ def items_suite(a: Arguments) -> None:
     write_table(items, ITEMS, a.out)
 
 
-@verb("suites*", "judge", "chat?", "code", "items*", "responses*", "out*", "calls", "run")
+@verb("suites*", "code", "items*", "responses*", "out*", "calls", "run")
 def judge_suites(a: Arguments) -> None:
-    """Ask a judge about the responses to some suites; what is on file is not asked again."""
-    from finer.scoring.judging import judge_suites as judged
+    """Judge the responses to some suites by rules."""
+    from finer.scoring.judging import judge_by_rules
 
-    judged(a.suites, a.judge, a.chat or "", a.code, a.items, a.responses, a.out, a.calls, a.run)
+    judge_by_rules(a.suites, a.code, a.items, a.responses, a.out, a.calls, a.run)
+
+
+@verb("suites*", "chat", "code", "items*", "responses*", "out*", "calls", "run")
+def judge_suites_by_model(a: Arguments) -> None:
+    """Ask a language model about the responses to some suites; what is on file is not asked again."""
+    from finer.scoring.model_judging import judge_by_model
+
+    judge_by_model(a.suites, a.chat, a.code, a.items, a.responses, a.out, a.calls, a.run)
 
 
 @verb("suites*", "items*", "responses*", "judgements*", "out*")

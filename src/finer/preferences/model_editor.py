@@ -18,7 +18,7 @@ from finer.chat.asking import Question
 from finer.keys import generator, stable_key
 from finer.negatives.scene import Scene
 from finer.preferences.model_phraser import reason_of
-from finer.preferences.roles import Prompting
+from finer.preferences.prompting import Prompting
 from finer.preferences.validate import STAGE, fault, scenes_by_image
 from finer.schemas import DROPS, EDITS
 from finer.store import drop, table_from

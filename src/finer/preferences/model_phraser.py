@@ -27,7 +27,7 @@ from finer.preferences.phrase_forms import (
     problems_of,
 )
 from finer.preferences.phrases import SLOT, STAGE, clause, filled, frame_of
-from finer.preferences.roles import Prompting
+from finer.preferences.prompting import Prompting
 from finer.queries import wording
 from finer.scenes import phrases as english
 from finer.schemas import DROPS, PHRASE_TYPES, PHRASES

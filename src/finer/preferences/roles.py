@@ -10,15 +10,6 @@ from typing import Protocol
 
 import polars as pl
 
-from finer.chat.asking import Asker
-
-
-class Prompting(Asker, Protocol):
-    """A language model in a role, which fills in the role's template."""
-
-    def fill(self, **fields: object) -> str:
-        """Return the template with these fields."""
-
 
 class Phraser(Protocol):
     """States for each caption and type a true phrase, or says why there is none."""
