@@ -36,8 +36,7 @@ rule world_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **need("world_suite"),
     params:
         code=lookup("suites/{evaluated}/world_code", within=PLAN),
         suite=lookup("suites/{evaluated}/module", within=PLAN),
@@ -61,8 +60,7 @@ rule items_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        **need("items_suite"),
     params:
         code=lookup("suites/{evaluated}/items_code", within=PLAN),
         config=lookup("suites/{evaluated}/read", within=PLAN),
@@ -97,8 +95,7 @@ for group, entry in GROUPS.items():
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=6000,
-            runtime=240,
+            **need(f"answer_{group}_suites"),
         params:
             code=code("answer"),
             model=lookup("models/{model}/load", within=PLAN),
@@ -141,8 +138,7 @@ for group, entry in GROUPS.items():
             conda:
                 "../../envs/finer.yaml"
             resources:
-                mem_mb=2000,
-                runtime=60,
+                **need(f"{role}_{group}_suites"),
                 chat=1,
             params:
                 verb=verb,
@@ -183,8 +179,7 @@ for group, entry in GROUPS.items():
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=2000,
-            runtime=10,
+            **need(f"verdicts_{group}_suites"),
         params:
             code=suite_code(
                 "verdicts-suites",
@@ -211,8 +206,7 @@ rule estimates_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        **need("estimates_suite"),
     params:
         code=lookup("estimates/{estimated}/code", within=PLAN),
         suite=lookup("estimates/{estimated}/module", within=PLAN),
@@ -246,8 +240,7 @@ rule judge_agreement:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        **need("judge_agreement"),
     params:
         code=code("judge-agreement"),
         config=CFG.part("seed", "statistics"),

@@ -11,11 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from finer.cli import benchmark, chat, evaluation, models, predictions, preferences, raw, suites, tables
+from finer.cli import benchmark, chat, evaluation, models, planning, predictions, preferences, raw, suites, tables
 from finer.cli.verb import VERBS
 from finer.errors import InputError
 
-__all__ = ["benchmark", "chat", "evaluation", "main", "models", "predictions", "preferences", "raw", "suites", "tables"]
+__all__ = [
+    "benchmark", "chat", "evaluation", "main", "models", "planning", "predictions", "preferences", "raw", "suites",
+    "tables",
+]  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -48,6 +49,10 @@ class Benchmark(Section):
         "{results} stands for the preset's results folder, {captions} for the key `captions`"
     )
     images: str | None = Field(description="folder of the images; null: captions only, nothing can be answered")
+    size: int | None = Field(
+        None, ge=1, description="about how many images it has: what jobs ask a cluster for grows with it; null: as "
+        "many as the micro world draws, or unknown",
+    )  # fmt: skip
     split: str | None = Field("test", description="split to read, where the format has several; null: all")
     pairs: dict[Setting, Count] = Field(description="number of pairs (two questions each) wanted per setting")
     entity_counts: dict[Literal["multi_obj", "multi_attr", "multi_rel"], Range] = Field(
@@ -95,7 +100,7 @@ class Model(Section):
     """One MLLM: a directory (or hub id) that the transformers Auto classes load."""
 
     title: str = Field(description="name in tables and figures")
-    size: str = Field("", description="size as tables print it")
+    size: str = Field("", description="size as tables print it; '8B' also sizes its jobs on a cluster")
     role: Literal["subject", "verifier", "study"] = Field(
         "subject", description="subject: a row of the tables; verifier: of negatives; study: of `studies` only"
     )
@@ -115,12 +120,19 @@ class Model(Section):
     revision: str | None = Field(None, description="commit, tag or branch of the repository")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = Field("cpu", description="torch device, or auto")
+    gpus: int = Field(1, ge=1, description="GPUs that its jobs ask for, if `device` is not cpu")
     attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
     published: str | None = Field(None, description="`model,size` of the published row that this model reproduces")
     predictions: dict[Name, str] = Field(
         {}, description="suite -> file of responses that another toolkit wrote (docs/predictions.md): such a model has "
         "no checkpoint and is a row of the suites' tables only",
     )  # fmt: skip
+
+    @property
+    def billions(self) -> float | None:
+        """Billions of parameters, as far as ``size`` says so."""
+        found = re.match(r"([\d.]+)B", self.size)
+        return float(found[1]) if found else None
 
     @model_validator(mode="after")
     def _one_source(self) -> Model:
@@ -148,7 +160,7 @@ class SuiteSource(Section):
         description="its official files; {results}: the preset's results folder, {suite}: the suite's name",
     )
     images: str = Field("{results}/raw/suites/{suite}/images", description="folder of its images")
-    items: Count = Field(200, description="micro world: how many items are written, about")
+    items: Count = Field(200, description="micro world: how many items are written, about; else how many there are")
     prompt: str = Field("official", description="wording (prompts.yaml) that models are asked with")
     prompts: dict[str, str] = Field({}, description="model family -> wording that its models are asked with instead")
     column: str | None = Field(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from finer.config import groups
+from finer.config.cluster import Cluster
 from finer.config.language import Chat, RoleName, RoleSettings
 from finer.config.sections import (
     Benchmark,
@@ -60,6 +61,7 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     chat: Chat = Chat()
     statistics: Statistics = Statistics()
+    cluster: Cluster = Cluster()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
