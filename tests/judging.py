@@ -10,7 +10,7 @@ import polars as pl
 
 from finer.schemas import ITEMS, RESPONSES
 from finer.scoring.judge_requests import Request
-from finer.scoring.judges import Judge, judge_suite
+from finer.scoring.judges import Judge, judge_suite, run_of
 from finer.scoring.suites import suite_verdicts
 from finer.stats.suites import suite_estimates
 from finer.store import write_table
@@ -25,6 +25,10 @@ class ByFunction:
     name: str = "hand"
     revision: str = "1"
     asked: list[Request] = field(default_factory=list)
+
+    @property
+    def run_id(self) -> str:
+        return run_of(self.name, self.revision)
 
     def ask(self, requests: Sequence[Request]) -> list[str]:
         self.asked += requests

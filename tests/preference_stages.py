@@ -49,7 +49,7 @@ def from_elements(
 ) -> Made:
     """Run the stages after the scene graphs."""
     settings = Preferences(balanced=balanced)
-    phrases, no_phrase = state_phrases(captions, elements, source, settings, SEED)
+    phrases, no_phrase = state_phrases(captions, elements, source, SEED)
     edits, no_edit = edit_phrases(phrases, elements, captions, source, settings, SEED)
     pairs = preference_pairs(phrases, edits, captions, images, SEED)
     return Made(captions, images, elements, phrases, edits, pairs, pl.concat([no_phrase, no_edit]))

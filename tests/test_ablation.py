@@ -187,3 +187,26 @@ def test_a_variant_that_a_suite_was_not_asked_of_is_an_error() -> None:
 
 def test_without_suites_there_are_no_columns() -> None:
     assert NONE.groups() == () and NONE.suites == []
+
+
+def test_printed_numbers_of_suites_stand_below_those_of_the_run(found: pl.DataFrame, tmp_path: Path) -> None:
+    estimates, comparisons = suite_numbers(["base", "sft-both", "dpo-negative"])
+    tables = ((found, ESTIMATES), (fake_comparisons(found), COMPARISONS), (estimates, SUITE_ESTIMATES),
+              (comparisons, SUITE_COMPARISONS))  # fmt: skip
+    files = [tmp_path / f"{place}.parquet" for place in range(len(tables))]
+    for file, (table, schema) in zip(files, tables, strict=True):
+        write_table(table, schema, file)
+    outputs = [tmp_path / "ablation_strategy.csv", tmp_path / "ablation_strategy.md"]
+    write_ablation([files[0]], [files[1]], outputs, STRATEGY, WHAT, ([files[2]], [files[3]]))
+    table = pl.read_csv(outputs[0]).filter(answering="suite")
+    printed = {(row["variant"], row["benchmark"]): row["published"] for row in table.iter_rows(named=True)}
+    assert printed == {
+        ("base", "repope"): 91.5, ("base", "mmstar"): 68.0, ("sft-both", "repope"): 92.2,
+        ("sft-both", "mmstar"): 63.3, ("dpo-negative", "repope"): 93.1, ("dpo-negative", "mmstar"): 68.3,
+    }  # fmt: skip
+    assert (table["difference_to_published"] - table["value"] + table["published"]).abs().max() < 1e-9
+    lines = outputs[1].read_text().splitlines()
+    published = next(line for line in lines if "published" in line and "difference" not in line)
+    difference = next(line for line in lines if "difference to published" in line)
+    assert published.rstrip(" |").replace("*", "").endswith("91.5 | 68.0")
+    assert difference.rstrip(" |").replace("*", "").endswith("−41.5 | −18.0")

@@ -19,12 +19,12 @@ from finer.errors import InputError
 from finer.keys import generator
 from finer.schemas import JUDGEMENTS, RESPONSES
 from finer.scoring.claims import Claim, claims, words
-from finer.scoring.judge_replies import correct_json, rating_json, rating_line
+from finer.scoring.judge_replies import REPLY_PARSERS, rating_line
 from finer.scoring.judge_requests import Request, prompt_of, requests_of
 from finer.scoring.judges import BLOCK, Recorded, judge_suite
 from finer.scoring.rules_judge import Rules, correct, false_claims, rating
 from finer.scoring.suites import suite_verdicts
-from finer.stats.agreement import agreement, judge_agreement, kappa, rank_correlation
+from finer.stats.agreement import agreement, judge_agreement, kappa, rank_correlation, weighted_kappa
 from finer.store import read_table, write_table
 from finer.suites.mmhal import SUITE
 from finer.world import coarse
@@ -37,6 +37,8 @@ from finer.world.pools import draw_pool
 from judging import ByFunction, judged
 from suite_runs import items_of, replied
 from test_suite_mmhal import write
+
+rating_json, correct_json = REPLY_PARSERS["rating_json"], REPLY_PARSERS["correct_json"]
 
 
 @pytest.fixture
@@ -336,6 +338,8 @@ def test_kappa_and_rank_correlation_are_those_of_the_libraries(pairs: list[tuple
     assert agreement(counts)[0] == pytest.approx(100 * np.mean(np.equal(one, other)))
     if len({*one, *other}) > 1:
         assert kappa(counts)[0] == pytest.approx(cohen_kappa_score(one, other), abs=1e-9)
+        weighted = cohen_kappa_score(one, other, labels=list(range(4)), weights="quadratic")
+        assert weighted_kappa(counts, np.arange(4.0))[0] == pytest.approx(weighted, abs=1e-9)
     if len(set(one)) > 1 and len(set(other)) > 1:
         assert rank_correlation(counts)[0] == pytest.approx(spearmanr(one, other).statistic, abs=1e-9)
 

@@ -61,7 +61,8 @@ def test_steps_that_grow_are_in_the_table_with_their_unit() -> None:
 def test_a_rule_belongs_to_the_longest_step_that_its_name_begins_with() -> None:
     assert step_of("verify_0", UNITS) == "verify_0" and step_of("verify_2", UNITS) == "verify"
     assert step_of("estimates_ablation_comprecap", UNITS) == "estimates_ablation"
-    assert step_of("verdicts_ablation_suite", UNITS) == "verdicts_ablation_suite"
+    assert step_of("verdicts_ablation_suites", UNITS) == "verdicts_ablation_suites"
+    assert step_of("second_judge_hallucination_suites", UNITS) == "second_judge_hallucination"
     assert step_of("answering", UNITS) is None
 
 

@@ -185,11 +185,11 @@ PHRASES = Table(
         "image_id": TEXT,
         "caption_id": TEXT,
         "phrase_type": TEXT,
-        "phraser": TEXT,  # rules, …
+        "phraser": TEXT,  # rules, or a language model's name
         "text": TEXT,  # frame and slots in turn
         "frame": TEXTS,  # what stands before, between and after the slots: one more than these
         "slots": TEXTS,  # obj: "two towels"; attr, wh: "with a red color"; rel: "is lying on the chair"
-        "element_ids": TEXTS,  # of the slots
+        "element_ids": TEXTS,  # of the slots; none where a language model stated the phrase
         "subject": TEXT,  # whose slots these are, without article; wh: the side that is named; obj: null
         "subject_id": TEXT,
         "subject_plural": FLAG,
@@ -207,16 +207,16 @@ EDITS = Table(
         "phrase_id": TEXT,
         "source": TEXT,
         "image_id": TEXT,
-        "editor": TEXT,  # rules, …
+        "editor": TEXT,  # rules, or a language model's name
         "slot": INT,  # 0-based: the slot that was to be replaced
-        "element_id": TEXT,  # of that slot
+        "element_id": TEXT,  # of that slot; null where a language model stated the phrase
         "negative_kind": TEXT,  # what changed in it; null where an editor does not tell
         "original": TEXT,
         "replacement": TEXT,
         "slots": TEXTS,  # all slots after the edit
     },
     key=("edit_id",),
-    nullable=frozenset({"negative_kind"}),
+    nullable=frozenset({"element_id", "negative_kind"}),
     choices={"negative_kind": NEGATIVE_KINDS},
 )
 LEAKS = Table(
@@ -355,9 +355,9 @@ JUDGEMENTS = Table(
         "control": TEXT,
         "request_hash": TEXT,  # of prompt and request: what a reply is found again by
         "request": TEXT,
-        "reply": TEXT,  # as the judge gave it
-        "parser": TEXT,  # what read it: rating_json, rating_line, correct_json
-        "verdict": REAL,  # 0..6, or 1 right and 0 wrong; null: unparsed
+        "reply": TEXT,  # as the judge gave it; a model's as its form, or "(why there is none)", or "": nobody replied
+        "parser": TEXT,  # what read it: rating_json, rating_line, correct_json, correctness_json
+        "verdict": REAL,  # 0..6, or 1 right, 0 wrong, 0.5 neither; null: unparsed
         "reason": TEXT,
         "unparsed": FLAG,
         "run_id": TEXT,  # of the run that asked
@@ -372,7 +372,7 @@ JUDGE_AGREEMENT = Table(
         "suite": TEXT,
         "judge": TEXT,  # "<name> <revision>"
         "other": TEXT,
-        "statistic": TEXT,  # agreement, kappa; of ratings also hallucination_…, rank_correlation
+        "statistic": TEXT,  # agreement, kappa; of ratings also hallucination_…, weighted_kappa, rank_correlation
         "value": REAL,  # agreement: percent; null where it is not defined
         "ci_low": REAL,
         "ci_high": REAL,

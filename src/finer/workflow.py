@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,16 @@ def with_suite_code(plan: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dic
         named = _suite_module(entry["module"])
         entry |= {
             "judged": _is_judged(entry["module"]),
-            "judge_code": code("judge-suite", named),
             "world_code": code("world-suite", f"finer.world.suites.{entry['module']}"),
             "items_code": code("items-suite", named),
-            "verdicts_code": code("verdicts-suite", named),
-            "estimates_code": code("estimates-suite", named),
         }
+    for model in plan["models"].values():
+        model["judged"] = {
+            name: [model["suites"][suite] for suite in group["suites"] if plan["suites"][suite]["judged"]]
+            for name, group in plan["groups"].items()
+        }
+    for entry in plan["estimates"].values():
+        entry["code"] = code("estimates-suite", _suite_module(entry["module"]))
     return plan
 
 
@@ -72,6 +76,11 @@ def origins(config: Config) -> dict[str, dict[str, list[str]]]:
     return found
 
 
+def suite_code(verb: str, modules: Iterable[str]) -> str:
+    """Return the fingerprint of a verb that loads several suites' modules by name."""
+    return code(verb, *map(_suite_module, modules))
+
+
 def _is_judged(module: str) -> bool:
     """Tell whether a suite takes scores from a judge."""
     from snakemake.exceptions import WorkflowError
@@ -79,10 +88,9 @@ def _is_judged(module: str) -> bool:
     from finer.suites.suite import load_suite
 
     try:
-        scorers = load_suite(module).scorers
+        return load_suite(module).judged
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    return any(name.startswith("judge:") for ways in scorers.values() for name in ways.values())
 
 
 def _suite_module(name: str) -> str:

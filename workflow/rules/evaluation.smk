@@ -60,12 +60,6 @@ ABLATED = CFG.ablated()
 ASKED = {suite: (suite, names) for suite, names in SUITES.items()}
 if ABLATED:
     ASKED["ablation"] = ("finer", list(ABLATED))
-# Suites that the ablations' models are asked as well; see suites.smk.
-ABLATION_SUITES = [
-    name
-    for name in CFG.suites
-    if CFG.ablations and PLAN["suites"][name]["module"] in ("repope", "mmstar")
-]
 
 
 for suite, (source, benchmarks) in ASKED.items():

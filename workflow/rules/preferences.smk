@@ -87,53 +87,123 @@ rule scene_graphs_of_long_captions:
         " --captions {input.captions} --out {output.elements} --drops {output.drops} 2> >(tee {log} >&2)"
 
 
-rule phrase:
-    input:
-        captions=f"{T}/captions.parquet",
-        elements=f"{T}/elements.parquet",
-    output:
-        phrases=f"{T}/phrases.parquet",
-        drops=f"{T}/drops/phrases.parquet",
-    log:
-        f"{OUT}/logs/phrase.{{source}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/phrase.{{source}}.tsv"
-    conda:
-        "../../envs/finer.yaml"
-    resources:
-        **need("phrase"),
-    params:
-        code=code("phrase"),
-        config=CFG.preferring("phraser"),
-    shell:
-        "python -m finer phrase --config {params.config:q} --source {wildcards.source}"
-        " --captions {input.captions} --elements {input.elements}"
-        " --out {output.phrases} --drops {output.drops} 2> >(tee {log} >&2)"
+if CFG.preferences.phraser == "llm":
+
+    rule phrase_by_model:
+        # It reads the captions themselves: no scene graph is needed.
+        input:
+            captions=f"{T}/captions.parquet",
+        output:
+            phrases=f"{T}/phrases.parquet",
+            drops=f"{T}/drops/phrases.parquet",
+            calls=f"{T}/phrases.calls.parquet",
+            run=f"{T}/phrases.run.parquet",
+        log:
+            f"{OUT}/logs/phrase_by_model.{{source}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/phrase_by_model.{{source}}.tsv"
+        wildcard_constraints:
+            source=CAPTIONED,
+        conda:
+            "../../envs/finer.yaml"
+        resources:
+            **need("phrase_by_model"),
+            chat=1,
+        params:
+            code=code("phrase-by-model"),
+            config=CFG.preferring("phraser"),
+            chat=CFG.role("phraser", access=False),
+        shell:
+            "python -m finer phrase-by-model --config {params.config:q} --chat {params.chat:q} --code {params.code}"
+            " --source {wildcards.source} --captions {input.captions} --out {output.phrases} --drops {output.drops}"
+            " --calls {output.calls} --run {output.run} 2> >(tee {log} >&2)"
+
+else:
+
+    rule phrase:
+        input:
+            captions=f"{T}/captions.parquet",
+            elements=f"{T}/elements.parquet",
+        output:
+            phrases=f"{T}/phrases.parquet",
+            drops=f"{T}/drops/phrases.parquet",
+        log:
+            f"{OUT}/logs/phrase.{{source}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/phrase.{{source}}.tsv"
+        conda:
+            "../../envs/finer.yaml"
+        resources:
+            **need("phrase"),
+        params:
+            code=code("phrase"),
+            config=CFG.preferring("phraser"),
+        shell:
+            "python -m finer phrase --config {params.config:q} --source {wildcards.source}"
+            " --captions {input.captions} --elements {input.elements}"
+            " --out {output.phrases} --drops {output.drops} 2> >(tee {log} >&2)"
 
 
-rule edit:
-    input:
-        phrases=f"{T}/phrases.parquet",
-        elements=f"{T}/elements.parquet",
-        captions=f"{T}/captions.parquet",
-    output:
-        edits=f"{T}/edits.parquet",
-        drops=f"{T}/drops/edits.parquet",
-    log:
-        f"{OUT}/logs/edit.{{source}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/edit.{{source}}.tsv"
-    conda:
-        "../../envs/finer.yaml"
-    resources:
-        **need("edit"),
-    params:
-        code=code("edit"),
-        config=CFG.preferring("editor", "balanced"),
-    shell:
-        "python -m finer edit --config {params.config:q} --source {wildcards.source} --phrases {input.phrases}"
-        " --elements {input.elements} --captions {input.captions}"
-        " --out {output.edits} --drops {output.drops} 2> >(tee {log} >&2)"
+if CFG.preferences.editor == "llm":
+
+    rule edit_by_model:
+        input:
+            phrases=f"{T}/phrases.parquet",
+            elements=(
+                f"{T}/elements.parquet" if CFG.preferences.phraser == "rules" else []
+            ),
+            captions=f"{T}/captions.parquet",
+        output:
+            edits=f"{T}/edits.parquet",
+            drops=f"{T}/drops/edits.parquet",
+            calls=f"{T}/edits.calls.parquet",
+            run=f"{T}/edits.run.parquet",
+        log:
+            f"{OUT}/logs/edit_by_model.{{source}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/edit_by_model.{{source}}.tsv"
+        wildcard_constraints:
+            source=CAPTIONED,
+        conda:
+            "../../envs/finer.yaml"
+        resources:
+            **need("edit_by_model"),
+            chat=1,
+        params:
+            code=code("edit-by-model"),
+            config=CFG.preferring("editor"),
+            chat=CFG.role("editor", access=False),
+        shell:
+            "python -m finer edit-by-model --config {params.config:q} --chat {params.chat:q} --code {params.code}"
+            " --source {wildcards.source} --phrases {input.phrases} --elements {input.elements}"
+            " --captions {input.captions} --out {output.edits} --drops {output.drops}"
+            " --calls {output.calls} --run {output.run} 2> >(tee {log} >&2)"
+
+else:
+
+    rule edit:
+        input:
+            phrases=f"{T}/phrases.parquet",
+            elements=f"{T}/elements.parquet",
+            captions=f"{T}/captions.parquet",
+        output:
+            edits=f"{T}/edits.parquet",
+            drops=f"{T}/drops/edits.parquet",
+        log:
+            f"{OUT}/logs/edit.{{source}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/edit.{{source}}.tsv"
+        conda:
+            "../../envs/finer.yaml"
+        resources:
+            **need("edit"),
+        params:
+            code=code("edit"),
+            config=CFG.preferring("editor", "balanced"),
+        shell:
+            "python -m finer edit --config {params.config:q} --source {wildcards.source} --phrases {input.phrases}"
+            " --elements {input.elements} --captions {input.captions}"
+            " --out {output.edits} --drops {output.drops} 2> >(tee {log} >&2)"
 
 
 rule preference_pairs:

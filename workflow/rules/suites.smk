@@ -1,20 +1,27 @@
 # Evaluation suites: official files -> items -> responses -> verdicts -> numbers -> tables.
-# A table's suites are asked by one job a model: loading the model costs more than many questions.
-OF_TABLE = {
-    table: CFG.suites_of(table)
-    for table in ("hallucination", "general")
-    if CFG.suites_of(table)
-}
+# Suites of a group are asked, judged and scored by one job a model: each start costs more than its work.
+GROUPS = suite_groups(CFG)
+JUDGED = [name for name in CFG.suites if PLAN["suites"][name]["judged"]]
+# Who judges, and what distinguishes the files of judgements; the suites' numbers are the first judge's.
+JUDGES = {"judge": ""} | (
+    {"second_judge": ".second"} if CFG.evaluation.second_judge else {}
+)
 WORLD_SUITES = [name for name in CFG.suites if CFG.world is not None]
 SUITE_TABLES = {
-    name: names
-    for name, names in (
-        ("hallucination_suites", OF_TABLE.get("hallucination", [])),
-        ("hallucination_splits", OF_TABLE.get("hallucination", [])),
-        ("general_suites", OF_TABLE.get("general", [])),
+    name: CFG.suites_of(table)
+    for name, table in (
+        ("hallucination_suites", "hallucination"),
+        ("hallucination_splits", "hallucination"),
+        ("general_suites", "general"),
     )
-    if names
+    if CFG.suites_of(table)
 }
+# How far two judges agree, where two are configured.
+AGREEMENT = [
+    f"{OUT}/tables/judge_agreement.{kind}"
+    for kind in FORMATS
+    if JUDGED and len(JUDGES) > 1
+]
 
 
 rule world_suite:
@@ -63,31 +70,33 @@ rule items_suite:
         " --drops {output.drops} 2> >(tee {log} >&2)"
 
 
-for table, names in OF_TABLE.items():
+for group, entry in GROUPS.items():
+    if not entry.asked:
+        continue
 
     rule:
         name:
-            f"answer_{table}_suites"
+            f"answer_{group}_suites"
         input:
-            asked=lookup(f"models/{{model}}/asked/{table}", within=PLAN),
+            asked=lookup(f"models/{{model}}/asked/{group}", within=PLAN),
             model=lookup("models/{model}/path", within=PLAN),
             adapter=lookup("models/{model}/adapter", within=PLAN),
         output:
             responses=[
-                f"{OUT}/responses/{{model}}/suites.{name}.parquet" for name in names
+                f"{OUT}/responses/{{model}}/suites.{name}.parquet"
+                for name in entry.suites
             ],
-            run=f"{OUT}/responses/{{model}}/{table}_suites.run.parquet",
+            run=f"{OUT}/responses/{{model}}/{group}_suites.run.parquet",
         log:
-            f"{OUT}/logs/answer_{table}_suites.{{model}}.log",
+            f"{OUT}/logs/answer_{group}_suites.{{model}}.log",
         benchmark:
-            f"{OUT}/benchmarks/answer_{table}_suites.{{model}}.tsv"
+            f"{OUT}/benchmarks/answer_{group}_suites.{{model}}.tsv"
         wildcard_constraints:
-            model=CFG.asked(),
+            model=entry.pattern,
         conda:
             "../../envs/finer.yaml"
-        threads: need.threads(f"answer_{table}_suites")
         resources:
-            **need(f"answer_{table}_suites"),
+            **need(f"answer_{group}_suites"),
         params:
             code=code("answer"),
             model=lookup("models/{model}/load", within=PLAN),
@@ -97,184 +106,168 @@ for table, names in OF_TABLE.items():
             " --items {input.asked} --out {output.responses} --run {output.run} 2> >(tee {log} >&2)"
 
 
-rule judge_suite:
-    # Every request and reply is kept; what is on file is not asked again.
-    input:
-        asked=lookup("models/{model}/suites/{evaluated}", within=PLAN),
-        responses=f"{OUT}/responses/{{model}}/suites.{{evaluated}}.parquet",
-    output:
-        f"{OUT}/judgements/{{model}}/{{evaluated}}.parquet",
-    log:
-        f"{OUT}/logs/judge_suite.{{model}}.{{evaluated}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/judge_suite.{{model}}.{{evaluated}}.tsv"
-    conda:
-        "../../envs/finer.yaml"
-    resources:
-        **need("judge_suite"),
-    params:
-        code=lookup("suites/{evaluated}/judge_code", within=PLAN),
-        suite=lookup("suites/{evaluated}/module", within=PLAN),
-        judge=CFG.evaluation.judge,
-    shell:
-        "python -m finer judge-suite --suite {params.suite} --items {input.asked} --responses {input.responses}"
-        " --judge {params.judge} --out {output} 2> >(tee {log} >&2)"
+for group, entry in GROUPS.items():
+    for role, suffix in JUDGES.items():
+        verb = "judge-suites-by-model" if CFG.role(role) else "judge-suites"
+        judged = [name for name in entry.suites if name in JUDGED]
+        if not judged:
+            continue
+
+        rule:
+            # Every request and reply is kept; what is on file is not asked again.
+            name:
+                f"{role}_{group}_suites"
+            input:
+                asked=lookup(f"models/{{model}}/judged/{group}", within=PLAN),
+                responses=[
+                    f"{OUT}/responses/{{model}}/suites.{name}.parquet"
+                    for name in judged
+                ],
+            output:
+                judgements=[
+                    f"{OUT}/judgements/{{model}}/{name}{suffix}.parquet"
+                    for name in judged
+                ],
+                calls=f"{OUT}/judgements/{{model}}/{group}_suites{suffix}.calls.parquet",
+                run=f"{OUT}/judgements/{{model}}/{group}_suites{suffix}.run.parquet",
+            log:
+                f"{OUT}/logs/{role}_{group}_suites.{{model}}.log",
+            benchmark:
+                f"{OUT}/benchmarks/{role}_{group}_suites.{{model}}.tsv"
+            wildcard_constraints:
+                model=entry.pattern,
+            conda:
+                "../../envs/finer.yaml"
+            resources:
+                **need(f"{role}_{group}_suites"),
+                chat=1,
+            params:
+                verb=verb,
+                code=suite_code(
+                    verb, [PLAN["suites"][name]["module"] for name in judged]
+                ),
+                suites=[PLAN["suites"][name]["module"] for name in judged],
+                chat=["--chat", CFG.role(role, access=False)] if CFG.role(role) else [],
+            shell:
+                "python -m finer {params.verb} --suites {params.suites} {params.chat:q} --code {params.code} --items {input.asked} --responses {input.responses}"
+                " --out {output.judgements} --calls {output.calls} --run {output.run} 2> >(tee {log} >&2)"
 
 
-rule verdicts_suite:
-    input:
-        asked=lookup("models/{model}/suites/{evaluated}", within=PLAN),
-        responses=f"{OUT}/responses/{{model}}/suites.{{evaluated}}.parquet",
-        judgements=lambda wildcards: (
-            f"{OUT}/judgements/{wildcards.model}/{wildcards.evaluated}.parquet"
-            if PLAN["suites"][wildcards.evaluated]["judged"]
-            else []
-        ),
-    output:
-        f"{OUT}/verdicts/{{model}}/suites.{{evaluated}}.parquet",
-    log:
-        f"{OUT}/logs/verdicts_suite.{{model}}.{{evaluated}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/verdicts_suite.{{model}}.{{evaluated}}.tsv"
-    conda:
-        "../../envs/finer.yaml"
-    resources:
-        **need("verdicts_suite"),
-    params:
-        code=lookup("suites/{evaluated}/verdicts_code", within=PLAN),
-        suite=lookup("suites/{evaluated}/module", within=PLAN),
-    shell:
-        "python -m finer verdicts-suite --suite {params.suite} --items {input.asked} --responses {input.responses}"
-        " --judgements {input.judgements} --out {output} 2> >(tee {log} >&2)"
+for group, entry in GROUPS.items():
+
+    rule:
+        name:
+            f"verdicts_{group}_suites"
+        input:
+            asked=lookup(f"models/{{model}}/asked/{group}", within=PLAN),
+            responses=[
+                f"{OUT}/responses/{{model}}/suites.{name}.parquet"
+                for name in entry.suites
+            ],
+            judgements=[
+                f"{OUT}/judgements/{{model}}/{name}.parquet"
+                for name in entry.suites
+                if name in JUDGED
+            ],
+        output:
+            [f"{OUT}/verdicts/{{model}}/suites.{name}.parquet" for name in entry.suites],
+        log:
+            f"{OUT}/logs/verdicts_{group}_suites.{{model}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/verdicts_{group}_suites.{{model}}.tsv"
+        wildcard_constraints:
+            model=entry.pattern,
+        conda:
+            "../../envs/finer.yaml"
+        resources:
+            **need(f"verdicts_{group}_suites"),
+        params:
+            code=suite_code(
+                "verdicts-suites",
+                [PLAN["suites"][name]["module"] for name in entry.suites],
+            ),
+            suites=[PLAN["suites"][name]["module"] for name in entry.suites],
+        shell:
+            "python -m finer verdicts-suites --suites {params.suites} --items {input.asked} --responses {input.responses}"
+            " --judgements {input.judgements} --out {output} 2> >(tee {log} >&2)"
 
 
 rule estimates_suite:
+    # Of a suite's rows in the tables, or of the ablations' rows.
     input:
-        asked=lambda wildcards: [
-            f"{OUT}/items/suites/{wildcards.evaluated}.{wording}.parquet"
-            for wording in CFG.wordings(wildcards.evaluated)
-        ],
-        verdicts=lambda wildcards: [
-            f"{OUT}/verdicts/{row}/suites.{wildcards.evaluated}.parquet"
-            for row in CFG.suite_rows(wildcards.evaluated)
-        ],
+        asked=lookup("estimates/{estimated}/asked", within=PLAN),
+        verdicts=lookup("estimates/{estimated}/verdicts", within=PLAN),
     output:
-        estimates=f"{OUT}/estimates/suites/{{evaluated}}.parquet",
-        comparisons=f"{OUT}/estimates/suites/{{evaluated}}.comparisons.parquet",
+        estimates=f"{OUT}/estimates/suites/{{estimated}}.parquet",
+        comparisons=f"{OUT}/estimates/suites/{{estimated}}.comparisons.parquet",
     log:
-        f"{OUT}/logs/estimates_suite.{{evaluated}}.log",
+        f"{OUT}/logs/estimates_suite.{{estimated}}.log",
     benchmark:
-        f"{OUT}/benchmarks/estimates_suite.{{evaluated}}.tsv"
+        f"{OUT}/benchmarks/estimates_suite.{{estimated}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
         **need("estimates_suite"),
     params:
-        code=lookup("suites/{evaluated}/estimates_code", within=PLAN),
-        suite=lookup("suites/{evaluated}/module", within=PLAN),
+        code=lookup("estimates/{estimated}/code", within=PLAN),
+        suite=lookup("estimates/{estimated}/module", within=PLAN),
+        name=lookup("estimates/{estimated}/suite", within=PLAN),
         config=CFG.part("seed", "statistics"),
     shell:
-        "python -m finer estimates-suite --config {params.config:q} --suite {params.suite} --name {wildcards.evaluated}"
+        "python -m finer estimates-suite --config {params.config:q} --suite {params.suite} --name {params.name}"
         " --items {input.asked} --verdicts {input.verdicts} --out {output.estimates} --comparisons {output.comparisons}"
         " 2> >(tee {log} >&2)"
 
 
-# The ablations' variants are asked two of the suites; those of them that are rows of the tables were asked already.
-ABLATION_ROWS = list(
-    dict.fromkeys(
-        row
-        for ablation in CFG.ablations.values()
-        for row in (
-            ablation.model,
-            *(f"{ablation.model}@{adapter}" for adapter in ablation.rows),
-        )
-    )
-)
-
-
-rule answer_ablation_suites:
+rule judge_agreement:
     input:
-        asked=lambda wildcards: [
-            PLAN["models"][wildcards.model]["suites"][name] for name in ABLATION_SUITES
+        asked=[file for name in JUDGED for file in PLAN["estimates"][name]["asked"]],
+        judgements=[
+            f"{OUT}/judgements/{row}/{name}.parquet"
+            for name in JUDGED
+            for row in CFG.suite_rows(name)
         ],
-        model=lookup("models/{model}/path", within=PLAN),
-        adapter=lookup("models/{model}/adapter", within=PLAN),
-    output:
-        responses=[
-            f"{OUT}/responses/{{model}}/ablation_suites.{name}.parquet"
-            for name in ABLATION_SUITES
+        second=[
+            f"{OUT}/judgements/{row}/{name}.second.parquet"
+            for name in JUDGED
+            for row in CFG.suite_rows(name)
         ],
-        run=f"{OUT}/responses/{{model}}/ablation_suites.run.parquet",
-    log:
-        f"{OUT}/logs/answer_ablation_suites.{{model}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/answer_ablation_suites.{{model}}.tsv"
-    conda:
-        "../../envs/finer.yaml"
-    threads: need.threads("answer_ablation_suites")
-    resources:
-        **need("answer_ablation_suites"),
-    params:
-        code=code("answer"),
-        model=lookup("models/{model}/load", within=PLAN),
-        config=CFG.asking(),
-    shell:
-        "python -m finer answer --config {params.config:q} --load {params.model:q} --code {params.code} --model {wildcards.model}"
-        " --items {input.asked} --out {output.responses} --run {output.run} 2> >(tee {log} >&2)"
-
-
-rule verdicts_ablation_suite:
-    input:
-        asked=lookup("models/{model}/suites/{evaluated}", within=PLAN),
-        responses=f"{OUT}/responses/{{model}}/ablation_suites.{{evaluated}}.parquet",
     output:
-        f"{OUT}/verdicts/{{model}}/ablation_suites.{{evaluated}}.parquet",
+        f"{OUT}/estimates/judge_agreement.parquet",
     log:
-        f"{OUT}/logs/verdicts_ablation_suite.{{model}}.{{evaluated}}.log",
+        f"{OUT}/logs/judge_agreement.log",
     benchmark:
-        f"{OUT}/benchmarks/verdicts_ablation_suite.{{model}}.{{evaluated}}.tsv"
+        f"{OUT}/benchmarks/judge_agreement.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
-        **need("verdicts_ablation_suite"),
+        **need("judge_agreement"),
     params:
-        code=lookup("suites/{evaluated}/verdicts_code", within=PLAN),
-        suite=lookup("suites/{evaluated}/module", within=PLAN),
-    shell:
-        "python -m finer verdicts-suite --suite {params.suite} --items {input.asked} --responses {input.responses}"
-        " --out {output} 2> >(tee {log} >&2)"
-
-
-rule estimates_ablation_suite:
-    input:
-        asked=lambda wildcards: sorted(
-            {
-                PLAN["models"][row]["suites"][wildcards.evaluated]
-                for row in ABLATION_ROWS
-            }
-        ),
-        verdicts=[
-            f"{OUT}/verdicts/{row}/{'suites' if row in CFG.rows else 'ablation_suites'}.{{evaluated}}.parquet"
-            for row in ABLATION_ROWS
-        ],
-    output:
-        estimates=f"{OUT}/estimates/suites/ablation.{{evaluated}}.parquet",
-        comparisons=f"{OUT}/estimates/suites/ablation.{{evaluated}}.comparisons.parquet",
-    log:
-        f"{OUT}/logs/estimates_ablation_suite.{{evaluated}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/estimates_ablation_suite.{{evaluated}}.tsv"
-    conda:
-        "../../envs/finer.yaml"
-    resources:
-        **need("estimates_ablation_suite"),
-    params:
-        code=lookup("suites/{evaluated}/estimates_code", within=PLAN),
-        suite=lookup("suites/{evaluated}/module", within=PLAN),
+        code=code("judge-agreement"),
         config=CFG.part("seed", "statistics"),
+        suites=JUDGED,
     shell:
-        "python -m finer estimates-suite --config {params.config:q} --suite {params.suite} --name {wildcards.evaluated}"
-        " --items {input.asked} --verdicts {input.verdicts} --out {output.estimates} --comparisons {output.comparisons}"
+        "python -m finer judge-agreement --config {params.config:q} --suites {params.suites} --items {input.asked}"
+        " --judgements {input.judgements} --second {input.second} --out {output} 2> >(tee {log} >&2)"
+
+
+rule table_judge_agreement:
+    input:
+        f"{OUT}/estimates/judge_agreement.parquet",
+    output:
+        [f"{OUT}/tables/judge_agreement.{kind}" for kind in FORMATS],
+    log:
+        f"{OUT}/logs/table_judge_agreement.log",
+    benchmark:
+        f"{OUT}/benchmarks/table_judge_agreement.tsv"
+    localrule: True
+    conda:
+        "../../envs/finer.yaml"
+    params:
+        code=code("table-judge-agreement", *CFG.suite_modules()),
+        config=CFG.judging(),
+    shell:
+        "python -m finer table-judge-agreement --config {params.config:q} --agreement {input} --out {output}"
         " 2> >(tee {log} >&2)"
 
 
@@ -310,4 +303,5 @@ rule suites:
     # All tables of evaluation suites.
     input:
         [f"{OUT}/tables/{name}.{kind}" for name in SUITE_TABLES for kind in FORMATS],
+        AGREEMENT,
     localrule: True

@@ -72,11 +72,11 @@ for ablation in CFG.ablations:
             comparisons=f"{OUT}/estimates/comparisons.ablation.{CFG.ablations[ablation].benchmark}.parquet",
             suites=[
                 f"{OUT}/estimates/suites/ablation.{name}.parquet"
-                for name in ABLATION_SUITES
+                for name in ablation_suites(CFG)
             ],
             suite_comparisons=[
                 f"{OUT}/estimates/suites/ablation.{name}.comparisons.parquet"
-                for name in ABLATION_SUITES
+                for name in ablation_suites(CFG)
             ],
         output:
             [f"{OUT}/tables/ablation_{ablation}.{kind}" for kind in FORMATS],
@@ -211,16 +211,34 @@ rule catalogue:
             for part in ("responses", "verdicts")
         ],
         [
-            f"{OUT}/responses/{row}/{table}_suites.run.parquet"
-            for row in CFG.rows
-            for table in ("hallucination", "general")
-            if CFG.suites_of(table)
+            f"{OUT}/responses/{row}/{group}_suites.run.parquet"
+            for group, entry in suite_groups(CFG).items()
+            for row in entry.models
+            if row in CFG.rows
         ],
         [
-            f"{OUT}/judgements/{row}/{name}.parquet"
+            f"{OUT}/judgements/{row}/{name}{suffix}.parquet"
             for row in CFG.rows
             for name in CFG.suites
             if PLAN["suites"][name]["judged"]
+            for suffix in ("", *([".second"] if CFG.evaluation.second_judge else []))
+        ],
+        [
+            f"{OUT}/judgements/{row}/{group}_suites{suffix}.{part}.parquet"
+            for group, entry in suite_groups(CFG).items()
+            for row in entry.models
+            if row in CFG.rows
+            if any(PLAN["suites"][name]["judged"] for name in entry.suites)
+            for suffix in ("", *([".second"] if CFG.evaluation.second_judge else []))
+            for part in ("calls", "run")
+        ],
+        [
+            f"{OUT}/tuning/{name}/{table}.{part}.parquet"
+            for role, table in (("phraser", "phrases"), ("editor", "edits"))
+            if CFG.role(role)
+            for name, source in CFG.preferences.sources.items()
+            if source.reader != "sharegpt"
+            for part in ("calls", "run")
         ],
         [
             f"{OUT}/verdicts/{name}/{suite}.parquet"

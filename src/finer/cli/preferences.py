@@ -48,24 +48,35 @@ def import_sharegpt(a: Arguments) -> None:
 
 @verb("config", "source", "captions", "elements", "out", "drops")
 def phrase(a: Arguments) -> None:
-    """State a true phrase for each caption and type."""
-    from finer.config import Preferences
+    """State a true phrase for each caption and type, by rule."""
     from finer.preferences.stages import state_phrases
     from finer.schemas import CAPTIONS, DROPS, ELEMENTS, PHRASES
     from finer.store import read_table, write_table
 
-    values = settings(a.config)
-    phrases, drops = state_phrases(
-        read_table(a.captions, CAPTIONS), read_table(a.elements, ELEMENTS), a.source,
-        Preferences(**values["preferences"]), values["seed"],
-    )  # fmt: skip
+    captions, elements = read_table(a.captions, CAPTIONS), read_table(a.elements, ELEMENTS)
+    phrases, drops = state_phrases(captions, elements, a.source, settings(a.config)["seed"])
+    write_table(drops, DROPS, a.drops)
+    write_table(phrases, PHRASES, a.out)
+
+
+@verb("config", "chat", "code", "source", "captions", "out", "drops", "calls", "run")
+def phrase_by_model(a: Arguments) -> None:
+    """State a true phrase for each caption and type, by a language model."""
+    from finer.preferences.asked import in_role
+    from finer.preferences.model_phraser import ModelPhraser
+    from finer.schemas import CAPTIONS, DROPS, ELEMENTS, PHRASES
+    from finer.store import read_table, write_table
+
+    captions, seed = read_table(a.captions, CAPTIONS), settings(a.config)["seed"]
+    with in_role(a.chat, "phrase-by-model", a.code, a.config, a.calls, a.run) as role:
+        phrases, drops = ModelPhraser(role)(captions, ELEMENTS.empty(), a.source, seed)
     write_table(drops, DROPS, a.drops)
     write_table(phrases, PHRASES, a.out)
 
 
 @verb("config", "source", "phrases", "elements", "captions", "out", "drops")
 def edit(a: Arguments) -> None:
-    """Replace one slot of each phrase by something plausible and wrong."""
+    """Replace one slot of each phrase by something plausible and wrong, by rule."""
     from finer.config import Preferences
     from finer.preferences.stages import edit_phrases
     from finer.schemas import CAPTIONS, DROPS, EDITS, ELEMENTS, PHRASES
@@ -76,6 +87,22 @@ def edit(a: Arguments) -> None:
         read_table(a.phrases, PHRASES), read_table(a.elements, ELEMENTS), read_table(a.captions, CAPTIONS), a.source,
         Preferences(**values["preferences"]), values["seed"],
     )  # fmt: skip
+    write_table(drops, DROPS, a.drops)
+    write_table(edits, EDITS, a.out)
+
+
+@verb("config", "chat", "code", "source", "phrases", "elements*", "captions", "out", "drops", "calls", "run")
+def edit_by_model(a: Arguments) -> None:
+    """Replace one slot of each phrase by something plausible and wrong, by a language model."""
+    from finer.preferences.asked import in_role
+    from finer.preferences.model_editor import ModelEditor
+    from finer.preferences.stages import checked_edits
+    from finer.schemas import CAPTIONS, DROPS, EDITS, ELEMENTS, PHRASES
+    from finer.store import read_table, read_tables, write_table
+
+    tables = read_table(a.phrases, PHRASES), read_tables(a.elements, ELEMENTS), read_table(a.captions, CAPTIONS)
+    with in_role(a.chat, "edit-by-model", a.code, a.config, a.calls, a.run) as role:
+        edits, drops = checked_edits(ModelEditor(role), *tables, a.source, settings(a.config)["seed"])
     write_table(drops, DROPS, a.drops)
     write_table(edits, EDITS, a.out)
 

@@ -1,4 +1,4 @@
-"""Verbs of the evaluation suites: micro data, items, verdicts, numbers, tables."""
+"""Verbs of the evaluation suites: micro data, items, judgements, verdicts, numbers, tables."""
 
 from __future__ import annotations
 
@@ -31,26 +31,28 @@ def items_suite(a: Arguments) -> None:
     write_table(items, ITEMS, a.out)
 
 
-@verb("suite", "items*", "responses*", "judge", "out")
-def judge_suite(a: Arguments) -> None:
-    """Ask a judge about the responses to a suite; what is on file is not asked again."""
-    from finer.errors import InputError
-    from finer.scoring.judges import judge_suite as judge
-    from finer.scoring.rules_judge import Rules
-    from finer.suites.suite import load_suite
+@verb("suites*", "code", "items*", "responses*", "out*", "calls", "run")
+def judge_suites(a: Arguments) -> None:
+    """Judge the responses to some suites by rules."""
+    from finer.scoring.judging import judge_by_rules
 
-    judges = {"rules": Rules}
-    if a.judge not in judges:
-        raise InputError("no such judge", field="evaluation.judge", found=a.judge, expected=" | ".join(judges))
-    judge(load_suite(a.suite).name, a.items, a.responses, judges[a.judge](), a.out)
+    judge_by_rules(a.suites, a.code, a.items, a.responses, a.out, a.calls, a.run)
 
 
-@verb("suite", "items*", "responses*", "judgements*", "out")
-def verdicts_suite(a: Arguments) -> None:
-    """Read and score the responses to a suite."""
-    from finer.scoring.suites import score_suite
+@verb("suites*", "chat", "code", "items*", "responses*", "out*", "calls", "run")
+def judge_suites_by_model(a: Arguments) -> None:
+    """Ask a language model about the responses to some suites; what is on file is not asked again."""
+    from finer.scoring.model_judging import judge_by_model
 
-    score_suite(a.suite, a.items, a.responses, a.out, a.judgements)
+    judge_by_model(a.suites, a.chat, a.code, a.items, a.responses, a.out, a.calls, a.run)
+
+
+@verb("suites*", "items*", "responses*", "judgements*", "out*")
+def verdicts_suites(a: Arguments) -> None:
+    """Read and score the responses to some suites, a file each."""
+    from finer.scoring.suites import score_suites
+
+    score_suites(a.suites, a.items, a.responses, a.judgements, a.out)
 
 
 @verb("config", "suite", "name", "items*", "verdicts*", "out", "comparisons")
@@ -64,6 +66,28 @@ def estimates_suite(a: Arguments) -> None:
         a.suite, a.name, a.items, a.verdicts, a.out, a.comparisons, seed=values["seed"],
         resamples=statistics["resamples"], confidence=statistics["confidence"],
     )  # fmt: skip
+
+
+@verb("config", "suites*", "items*", "judgements*", "second*", "out")
+def judge_agreement(a: Arguments) -> None:
+    """Compare the verdicts of two judges on the same responses."""
+    from finer.stats.agreement import write_judge_agreement
+
+    values = settings(a.config)
+    statistics = values["statistics"]
+    write_judge_agreement(
+        a.suites, a.items, a.judgements, a.second, a.out, seed=values["seed"],
+        resamples=statistics["resamples"], confidence=statistics["confidence"],
+    )  # fmt: skip
+
+
+@verb("config", "agreement", "out*")
+def table_judge_agreement(a: Arguments) -> None:
+    """Write how far two judges agree."""
+    from finer.tables.judge_agreement import write_judge_agreement
+
+    values = settings(a.config)
+    write_judge_agreement(a.agreement, a.out, values["suites"], values["confidence"])
 
 
 @verb("config", "table", "estimates*", "comparisons*", "out*")

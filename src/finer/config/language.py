@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from finer.config.tuning import Name, Section
 
-RoleName = Literal["extractor", "proposer", "phraser", "editor", "judge"]
+RoleName = Literal["extractor", "proposer", "phraser", "editor", "judge", "second_judge"]
 Price = Annotated[float, Field(ge=0.0)]
 _ACCESS = frozenset({"base_url", "key", "concurrency", "timeout", "attempts"})  # of a back end: no reply depends on it
 

@@ -212,6 +212,11 @@ class Evaluation(Section):
         "rules",
         description="who judges open answers to suites. rules: for the micro world; llm: a language model",
     )
+    second_judge: Literal["rules", "llm"] | None = Field(
+        None,
+        description="who judges the same answers again, for the table `judge_agreement`; llm: the model of that role. "
+        "The suites' numbers are the first judge's",
+    )
     control_pairs: Count = Field(
         200,
         description="pairs a benchmark and setting that are also asked about a wrong image and without any; 0: none",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from finer.config import groups
 from finer.config.cluster import Cluster
 from finer.config.language import Chat, RoleName
 from finer.config.sections import (
@@ -88,9 +89,7 @@ class Config(Section):
             if unknown := set(self.models[name].predictions) - set(self.suites):
                 raise ValueError(f"models.{name}.predictions names '{min(unknown)}', which is not one of `suites`")
         self._tuning_consistent()
-        for role, who in self._role_settings().items():
-            if who == "llm" and role not in self.chat.roles:
-                raise ValueError(f"the {role} is a language model (llm), so chat.roles.{role} must name its model")
+        self._roles_consistent()
         self._proposers_consistent()
         if not self.subjects:
             raise ValueError("no model has role: subject, so there is nothing to measure")
@@ -109,6 +108,22 @@ class Config(Section):
                 "negatives.unheard and negatives.predictable limit the lexicon; a model proposes what it likes. "
                 "With negatives.proposer: llm they must be 4 and 1.0"
             )
+
+    def _roles_consistent(self) -> None:
+        for role, who in self._role_settings().items():
+            if who == "llm" and role not in self.chat.roles:
+                raise ValueError(f"the {role} is a language model (llm), so chat.roles.{role} must name its model")
+        if self.preferences.phraser == "llm" and self.preferences.editor == "rules":
+            raise ValueError(
+                "preferences.editor: rules replaces elements of scene graphs; the phrases of preferences.phraser: "
+                "llm have none. Set both to llm, or phraser: rules"
+            )
+        judge, second = self.evaluation.judge, self.evaluation.second_judge
+        same = judge == second == "rules" or (
+            judge == second == "llm" and self.chat.roles["judge"].model == self.chat.roles["second_judge"].model
+        )
+        if same:
+            raise ValueError("evaluation.second_judge is evaluation.judge once more; name another model, or null")
 
     def _tuning_consistent(self) -> None:
         for name, adapter in self.adapters.items():
@@ -141,6 +156,7 @@ class Config(Section):
         return {
             "extractor": self.scene_graphs.extractor, "proposer": self.negatives.proposer,
             "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
+            "second_judge": self.evaluation.second_judge or "",
         }  # fmt: skip
 
     def role(self, name: RoleName, access: bool = True, model: str | None = None) -> str:
@@ -153,6 +169,8 @@ class Config(Section):
         if self._role_settings()[name] != "llm":
             return ""
         role = self.chat.role(name, model)
+        if name == "second_judge":
+            role["role"] = "judge"  # both judges are asked in the same words
         return _compact(role | {"access": json.loads(self.chat_access())} if access else role)
 
     def chat_access(self) -> str:
@@ -385,6 +403,8 @@ class Config(Section):
             },
             "models": self._models_plan(),
             "suites": {name: self._suite_plan(name) for name in self.suites},
+            "groups": {name: {"suites": group.suites} for name, group in groups.suite_groups(self).items()},
+            "estimates": groups.estimates_plan(self),
             "tunings": {name: self._tuning_plan(*name.split(AT)) for name in self.tuned()},
             "sources": {
                 name: {
@@ -419,21 +439,20 @@ class Config(Section):
     def _models_plan(self) -> dict[str, dict[str, Any]]:
         """Return the plan of each model, and of each model with an adapter."""
         plans: dict[str, dict[str, Any]] = {}
+        suite_groups = groups.suite_groups(self)
         for name, entry in self.models.items():
             path = self.resolve(entry.path, name)
             load = entry.model_dump(mode="json", include={"family", "dtype", "device", "attention"}) | {"path": path}
             asked = {
                 suite: f"{self.root}/items/suites/{suite}.{self.wording(suite, name)}.parquet" for suite in self.suites
             }
-            by_table = {
-                table: [asked[suite] for suite in self.suites_of(table)] for table in ("hallucination", "general")
-            }
+            by_group = {part: [asked[suite] for suite in group.suites] for part, group in suite_groups.items()}
             plans[name] = {
                 "path": path,
                 "adapter": [],
                 "predictions": {suite: self.resolve(file, name) for suite, file in entry.predictions.items()},
                 "suites": asked,
-                "asked": by_table,
+                "asked": by_group,
                 "instruct": f"{self.root}/raw/instruct/{_POOLS[entry.role]}.parquet",
                 "recipe": entry.recipe or "",
                 "grown_from": f"{self.root}/models/{entry.grown_from}" if entry.grown_from else [],
@@ -444,7 +463,7 @@ class Config(Section):
             for tuned in self.tuned():
                 if tuned.split(AT)[0] == name:
                     adapter = f"{self.root}/adapters/{tuned}"
-                    plans[tuned] = {"path": path, "adapter": adapter, "suites": asked, "asked": by_table,
+                    plans[tuned] = {"path": path, "adapter": adapter, "suites": asked, "asked": by_group,
                                     "load": _compact(load | {"adapter": adapter})}  # fmt: skip
         return plans
 
@@ -478,6 +497,11 @@ class Config(Section):
         """Modules of all suites."""
         return [name if "." in (name := entry.module or key) else f"finer.suites.{name}"
                 for key, entry in self.suites.items()]  # fmt: skip
+
+    def judging(self) -> str:
+        """Return what the table of two judges' agreement depends on beside it, as JSON, in the order of the file."""
+        suites = {name: {"module": entry.module or name, "title": entry.title} for name, entry in self.suites.items()}
+        return json.dumps({"suites": suites, "confidence": self.statistics.confidence}, separators=(",", ":"))
 
     def suite_layout(self, table: str) -> str:
         """Return what a table of suites depends on beside its estimates, as JSON; ``absent``: rows without answers."""

@@ -17,6 +17,7 @@ LEVELS = 7  # of granularity, each with a wrong and a true query
 # Measured in the micro preset: elements with negatives an image, and how many of them a later round looks at again.
 ELEMENTS = 16
 AGAIN = 0.05
+JUDGED = ("mmhal", "haloquest", "hallusionbench_judged")  # suites that take scores from a judge
 UNKNOWN = 5000  # images or captions of a source that does not say how many it has
 
 
@@ -70,6 +71,11 @@ class Counts:
         """Return how many items the suites of a table have."""
         return sum(self.suite(name) for name in self.config.suites_of(table))
 
+    def judged(self, table: str) -> int:
+        """Return how many items of a table's suites a judge looks at."""
+        judged = [name for name in self.config.suites_of(table) if (self.config.suites[name].module or name) in JUDGED]
+        return sum(self.suite(name) for name in judged)
+
     def ablation_suites(self) -> int:
         """Return how many items the two suites of the ablations have."""
         named = ("repope", "mmstar")
@@ -122,6 +128,14 @@ _SCENES = _each("scenes", "pool", Counts.scenes)
 _DRAWN = _whole("captions", Counts.all_captions, "mixture")
 _SUITE = Unit("items", ("model", "evaluated"), lambda counts, values: counts.suite(values["evaluated"]))
 _SUITE_ITEMS = Unit("items", ("evaluated", "wording"), lambda counts, values: counts.suite(values["evaluated"]))
+_ESTIMATED = _each("items", "estimated", lambda counts, name: counts.suite(name.removeprefix("ablation.")))
+_HALLUCINATION = _whole("items", lambda counts: counts.suites("hallucination"), "model")
+_GENERAL = _whole("items", lambda counts: counts.suites("general"), "model")
+_ABLATION = _whole("items", Counts.ablation_suites, "model")
+_JUDGED = {
+    "hallucination": _whole("items", lambda counts: counts.judged("hallucination"), "model"),
+    "general": _whole("items", lambda counts: counts.judged("general"), "model"),
+}
 _FINER = _whole("questions asked", lambda counts: counts.summed(counts.asked), "model")
 _ROWS = _whole("verdicts", lambda counts: len(counts.config.rows) * counts.summed(counts.asked))
 _ABLATED = _whole("questions asked", lambda counts: sum(map(counts.asked, counts.config.ablated())), "model")
@@ -151,15 +165,15 @@ UNITS: dict[str, Unit] = {
     "estimates_unverified": _COMPARED,
     "answer_ablation": _ABLATED, "verdicts_ablation": _ABLATED, "estimates_ablation": _ROWS,
     "comparisons_ablation": _ROWS, "estimates_study": _ROWS,
-    "answer_hallucination_suites": _whole("items", lambda counts: counts.suites("hallucination"), "model"),
-    "answer_general_suites": _whole("items", lambda counts: counts.suites("general"), "model"),
-    "answer_ablation_suites": _whole("items", Counts.ablation_suites, "model"),
-    "items_suite": _SUITE_ITEMS, "judge_suite": _SUITE, "verdicts_suite": _SUITE, "verdicts_ablation_suite": _SUITE,
-    "import_predictions": _SUITE, "export_predictions": _SUITE, "export_questions": _SUITE_ITEMS,
-    "estimates_suite": _each("items", "evaluated", Counts.suite),
-    "estimates_ablation_suite": _each("items", "evaluated", Counts.suite),
+    "answer_hallucination_suites": _HALLUCINATION, "answer_general_suites": _GENERAL,
+    "answer_ablation_suites": _ABLATION,
+    "verdicts_hallucination": _HALLUCINATION, "verdicts_general": _GENERAL, "verdicts_ablation_suites": _ABLATION,
+    **{f"{role}_{table}": unit for role in ("judge", "second_judge") for table, unit in _JUDGED.items()},
+    "items_suite": _SUITE_ITEMS, "import_predictions": _SUITE, "export_predictions": _SUITE,
+    "export_questions": _SUITE_ITEMS, "estimates_suite": _ESTIMATED,
     "read_long_captions": _CAPTIONS, "import_sharegpt": _CAPTIONS, "scene_graphs_of_long_captions": _CAPTIONS,
-    "phrase": _CAPTIONS, "edit": _CAPTIONS, "preference_pairs": _CAPTIONS, "leaks": _CAPTIONS,
+    "phrase": _CAPTIONS, "phrase_by_model": _CAPTIONS, "edit": _CAPTIONS, "edit_by_model": _CAPTIONS,
+    "preference_pairs": _CAPTIONS, "leaks": _CAPTIONS,
     "without_leaks": _CAPTIONS, "mixture": _DRAWN, "mixture_held_out": _DRAWN, "export_sharegpt": _DRAWN,
     "train_adapter": _each("preference pairs", "tuned", Counts.pairs),
     "base_train": _whole("scenes", lambda counts: counts.scenes("base"), "model"),

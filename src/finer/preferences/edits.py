@@ -15,11 +15,11 @@ import polars as pl
 
 from finer.keys import generator, shuffled, stable_key
 from finer.negatives.candidates import Candidate, for_attribute, for_object, for_relation
-from finer.negatives.propose import nothing, scenes
+from finer.negatives.propose import nothing
 from finer.negatives.scene import Row, Scene
 from finer.preferences.draws import Frequencies, could_be_drawn
 from finer.preferences.phrases import clause
-from finer.preferences.validate import STAGE, bare, fault
+from finer.preferences.validate import STAGE, bare, fault, scenes_by_image
 from finer.scenes.phrases import head, indefinite, number_free
 from finer.schemas import DROPS, EDITS
 from finer.store import drop, table_from
@@ -45,7 +45,7 @@ class RuleEditor:
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return EDITS and DROPS, as ``finer.preferences.roles.Editor`` says."""
         frequencies = Frequencies(elements)
-        known = {str(scene.rows[0]["image_id"]): scene for scene in scenes(elements, captions)}
+        known = scenes_by_image(elements, captions)
         rows: list[dict[str, object]] = []
         drops: list[dict[str, str | None]] = []
         for phrase in phrases.iter_rows(named=True):

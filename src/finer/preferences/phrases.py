@@ -24,7 +24,7 @@ from finer.store import drop, table_from
 STAGE = "phrases"
 PHRASER = "rules"
 MOST = 5  # slots of a phrase
-_SLOT = "\x00"  # stands for a slot while a frame is worded; no text that was parsed contains it
+SLOT = "\x00"  # stands for a slot while a frame is worded; no text that was parsed contains it
 _NUMBERS = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _NO_ADJECTIVE = frozenset(["of", "and", "or", "the", "a", "an", "with", "more", "other", "others", "in", "on"])
 
@@ -96,7 +96,7 @@ def _objects(scene: Scene, evidence: dict[str, str], rng: Random) -> Made | str:
     main = [e for e in things if e.element_id in related or scene.attributes.get(e.element_id)]
     drawn = rng.sample(main if len(main) >= count else things, count)
     slots = tuple(counted(e.text, e.plural, evidence.get(e.element_id) or "") for e in drawn)
-    return Made(_frame(english.listed([_SLOT] * count)), slots, tuple(drawn))
+    return Made(frame_of(english.listed([SLOT] * count)), slots, tuple(drawn))
 
 
 def _attributes(scene: Scene, evidence: dict[str, str], rng: Random) -> Made | str:
@@ -109,7 +109,7 @@ def _attributes(scene: Scene, evidence: dict[str, str], rng: Random) -> Made | s
     if not drawn:
         return "no_attribute_of_a_singled_out_object"
     owner = scene.objects[str(drawn[0].parent_id)]
-    frame = _frame(english.attributes_phrase(owner.text, [_SLOT] * len(drawn)))
+    frame = frame_of(english.attributes_phrase(owner.text, [SLOT] * len(drawn)))
     return Made(frame, tuple(each.text for each in drawn), tuple(drawn), owner)
 
 
@@ -123,7 +123,7 @@ def _relations(scene: Scene, evidence: dict[str, str], rng: Random) -> Made | st
         return "no_relation_of_singled_out_objects"
     owner = scene.objects[str(drawn[0].parent_id)]
     plural = _takes_plural(owner)
-    frame = _frame(f"{english.definite(owner.text)} that {english.listed([_SLOT] * len(drawn))}")
+    frame = frame_of(f"{english.definite(owner.text)} that {english.listed([SLOT] * len(drawn))}")
     slots = tuple(clause(each.text, scene.objects[str(each.target_id)].text, plural) for each in drawn)
     return Made(frame, slots, tuple(drawn), owner)
 
@@ -150,12 +150,12 @@ def _asked(scene: Scene, asking: Asking, rng: Random) -> Made:
     stated = _unlike(scene.attributes.get(answer.element_id, []), lambda attribute: attribute.text)
     shown = [each.text for each in rng.sample(stated, rng.randint(1, min(MOST, len(stated))))] if stated else []
     said = english.attributes_phrase(answer.text, shown)
-    gap = english.attributes_phrase(named.text, [_SLOT] * len(slots))
+    gap = english.attributes_phrase(named.text, [SLOT] * len(slots))
     first, subject, target = (answer, said, gap) if asking.asks_subject else (named, gap, said)
     sentence = english.capitalised(f"{subject} {english.agreed(relation.text, _takes_plural(first))} {target}")
     question = wording.wh_question(relation.text, gap, _takes_plural(named), asking.asks_subject, answer.text)
     return Made(
-        _frame(sentence), tuple(each.text for each in slots), tuple(slots), named, _frame(question),
+        frame_of(sentence), tuple(each.text for each in slots), tuple(slots), named, frame_of(question),
         wording.wh_answer(answer.text, shown),
     )  # fmt: skip
 
@@ -189,8 +189,9 @@ def _takes_plural(element: Element) -> bool:
     return english.takes_plural(element.text, element.plural)
 
 
-def _frame(text: str) -> tuple[str, ...]:
-    return tuple(text.split(_SLOT))
+def frame_of(text: str) -> tuple[str, ...]:
+    """Return what stands before, between and after the slots of a text."""
+    return tuple(text.split(SLOT))
 
 
 # ---------------------------------------------------------------- words
@@ -201,11 +202,11 @@ def clause(predicate: str, target: str, plural: bool) -> str:
 
 def counted(text: str, plural: bool, evidence: str) -> str:
     """Return "two towels" where the sentence that states them numbers them, else "towels" or "a towel"."""
-    numbers = set(_numbers(text, evidence)) if plural else set()
+    numbers = set(numbers_of(text, evidence)) if plural else set()
     return f"{numbers.pop()} {text}" if len(numbers) == 1 else english.indefinite(text, plural)
 
 
-def _numbers(text: str, evidence: str) -> Iterator[str]:
+def numbers_of(text: str, evidence: str) -> Iterator[str]:
     """Yield the number words before a name, with at most two adjectives between them."""
     pattern = rf"\b({_NUMBERS})((?: [a-z-]+){{0,2}}) {re.escape(text.lower())}\b"
     for number, between in re.findall(pattern, evidence.lower()):

@@ -1,4 +1,4 @@
-"""The two roles of the pipeline that a language model could take: who states true phrases, who replaces a slot.
+"""The two roles of the pipeline that a language model can take: who states true phrases, who replaces a slot.
 
 Both are functions from tables to tables. Whatever an editor proposes is checked by ``finer.preferences.validate``,
 so a model may be let in without being trusted.
@@ -21,7 +21,7 @@ class Phraser(Protocol):
 
         Args:
             captions: CAPTIONS, already cut to the words that may be read.
-            elements: ELEMENTS of the same images.
+            elements: ELEMENTS of the same images; a language model needs none.
             source: name of the source.
             seed: the config's seed.
         """

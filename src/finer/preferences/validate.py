@@ -1,20 +1,21 @@
 """Proposed edits, whoever proposed them -> those that keep the rules, and a fixed word for each that does not.
 
 An edit replaces exactly one slot by something that the caption does not say and that says something else. The rules
-are checked on words and on the scene graph; they trust no editor, the one of this project included.
+are checked on words and on the scene graph; they trust no editor, the one of this project included. A phrase that a
+language model stated has no scene graph: its edits are checked on words alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
 from finer.negatives.candidates import ruled_out
-from finer.negatives.lexicon import categories, families
+from finer.negatives.lexicon import Families, categories, data, families
 from finer.negatives.propose import scenes
 from finer.negatives.scene import Row, Scene
 from finer.queries.scene import content_words
@@ -51,7 +52,7 @@ def validate(
         elements, captions: ELEMENTS and CAPTIONS of the same images.
     """
     by_id = {row["phrase_id"]: row for row in phrases.iter_rows(named=True)}
-    known = {str(scene.rows[0]["image_id"]): scene for scene in scenes(elements, captions)}
+    known = scenes_by_image(elements, captions)
     kept, drops = [], []
     for row in edits.iter_rows(named=True):
         reason = fault(row, by_id[row["phrase_id"]], known[row["image_id"]])
@@ -61,6 +62,13 @@ def validate(
             detail = f"{row['original']} -> {row['replacement']}"
             drops.append(drop(STAGE, row["source"], row["edit_id"], reason, row["image_id"], detail))
     return table_from(kept, EDITS), table_from(drops, DROPS)
+
+
+def scenes_by_image(elements: pl.DataFrame, captions: pl.DataFrame) -> dict[str, Scene]:
+    """Return the scene of each image; of one without elements, its captions alone."""
+    texts = captions.group_by("image_id", maintain_order=True).agg("text")
+    found = {image_id: Scene([], list(said)) for image_id, said in texts.iter_rows()}
+    return found | {str(scene.rows[0]["image_id"]): scene for scene in scenes(elements, captions)}
 
 
 def fault(edit: Mapping[str, Any], phrase: Mapping[str, Any], scene: Scene) -> str | None:
@@ -76,17 +84,23 @@ def fault(edit: Mapping[str, Any], phrase: Mapping[str, Any], scene: Scene) -> s
     old, new = before[slot], after[slot]
     if changed != [slot] or (edit["original"], edit["replacement"]) != (old, new):
         return "other_item_changed"
-    return fault_of_item(old, new, phrase, scene.by_id[edit["element_id"]], scene)
+    element = None if edit["element_id"] is None else scene.by_id[edit["element_id"]]
+    return fault_of_item(old, new, phrase, element, scene)
 
 
-def fault_of_item(old: str, new: str, phrase: Mapping[str, Any], element: Row, scene: Scene) -> str | None:
-    """Return the rule that a replacement breaks, given that it replaces one slot and nothing else."""
+def fault_of_item(old: str, new: str, phrase: Mapping[str, Any], element: Row | None, scene: Scene) -> str | None:
+    """Return the rule that a replacement breaks, given that it replaces one slot and nothing else.
+
+    ``element``: of the slot; None: words alone are checked.
+    """
     if phrase["phrase_type"] == "obj" and re.search(r",|\band\b|\bor\b", new) and not re.search(r"\band\b", old):
         return "several_in_one_item"
     if _NEGATIONS.search(new.lower()) and not _NEGATIONS.search(old.lower()):
         return "negated"
+    if element is None:
+        return _fault_by_words(old, new, phrase, scene)
     if element["kind"] == "object":
-        return _object_fault(bare(old), bare(new), element, scene)
+        return _object_fault(bare(old), bare(new), scene)
     if element["kind"] == "attribute":
         return _attribute_fault(old, new, element, scene)
     return _relation_fault(old, new, phrase, element, scene)
@@ -102,7 +116,7 @@ def _same_words(one: str, other: str) -> bool:
 
 
 # ---------------------------------------------------------------- objects
-def _object_fault(old: str, new: str, element: Row, scene: Scene) -> str | None:
+def _object_fault(old: str, new: str, scene: Scene) -> str | None:
     if _mentioned(new, scene):
         return "in_caption"
     name = number_free(new)
@@ -150,12 +164,17 @@ def _attribute_fault(old: str, new: str, element: Row, scene: Scene) -> str | No
     known = families(name)
     if known is None or (scene.closed and not known.of(" ".join(fresh))):
         return None
+    return _value_fault(known, old, fresh, scene.closed)
+
+
+def _value_fault(known: Families, old: str, fresh: frozenset[str], closed: bool) -> str | None:
+    """Return the rule that a value breaks in the place of another of its class."""
     grades = [group | {*listed} for group, listed in known.graded.items()]
     if not known.of(" ".join(fresh)) and not any(fresh & grade for grade in grades):
         return "unknown_value"  # "dark" may be what "black" is
     family = known.of(" ".join(content_words(old)))
     # Of a drawing's flat colors, neighbours ("red", "pink") exclude each other; of photographs they may be the same.
-    close = family if scene.closed else family | {near for first in family for near in known.near(first)}
+    close = family if closed else family | {near for first in family for near in known.near(first)}
     graded = any({*content_words(old)} & group and {*fresh} & group for group in known.graded)
     return "synonym" if graded or close & known.of(" ".join(fresh)) else None
 
@@ -240,3 +259,46 @@ def _parts(item: str) -> tuple[str, str]:
     """Return predicate and target of "is to the left of the chair"."""
     predicate, _, target = item.rpartition(" the ")
     return predicate, target
+
+
+# ---------------------------------------------------------------- words alone
+def _fault_by_words(old: str, new: str, phrase: Mapping[str, Any], scene: Scene) -> str | None:
+    if phrase["phrase_type"] == "obj":
+        return _object_fault(bare(old), bare(new), scene)
+    if phrase["phrase_type"] == "rel":
+        return _clause_fault(old, new, phrase, scene)
+    fresh = content_words(new) - content_words(old)
+    if not fresh:
+        return "synonym"
+    if _said_with(fresh | {_noun(phrase["subject"])}, scene, _spans):
+        return "in_caption"
+    known = [found for name in data()["attributes"] if (found := families(name)) is not None]
+    values = " ".join(content_words(old))
+    faults = (_value_fault(one, old, fresh, scene.closed) for one in known if one.of(values))
+    return next((found for found in faults if found is not None), None)
+
+
+def _clause_fault(old: str, new: str, phrase: Mapping[str, Any], scene: Scene) -> str | None:
+    """Check "is lying on the chair": either the relation or its target differs."""
+    (predicate, target), (other, name) = _parts(old), _parts(new)
+    rest = [_parts(each) for each in phrase["slots"] if each != old]
+    if _same_words(target, name):
+        kinds = predicate_class(predicate), predicate_class(other)
+        if content_words(other) <= content_words(predicate) or kinds[0] == kinds[1] != "other":
+            return "synonym"
+        said = content_words(other.partition(" ")[2]) | {_noun(phrase["subject"]), _noun(target)}
+        return "in_caption" if (other, name) in rest or _said_with(said, scene, _sentences) else None
+    if predicate != other:
+        return "several_in_one_item"
+    if any(_same_words(each, name) for _, each in rest):
+        return "in_caption"
+    return _object_fault(target, name, scene)
+
+
+def _noun(name: str) -> str:
+    return number_free(head(name))
+
+
+def _said_with(wanted: frozenset[str], scene: Scene, parts: Callable[[str], tuple[frozenset[str], ...]]) -> bool:
+    """Tell whether one stretch of a caption holds all these words."""
+    return any(wanted <= words for text in scene.texts for words in parts(text))

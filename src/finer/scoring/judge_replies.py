@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 RATINGS = range(7)
+CORRECTNESS = {"incorrect": 0.0, "unclear": 0.5, "correct": 1.0}
 _FENCE = re.compile(r"^```(?:json)?\s*\n(.*)\n```$", re.DOTALL)
 
 
@@ -27,30 +29,53 @@ class _Reply(BaseModel):
     reason: str
 
 
-class _Rating(_Reply):
+class Rating(_Reply):
+    """A rating from 0 to 6."""
+
     rating: Annotated[int, Field(ge=min(RATINGS), le=max(RATINGS))]
 
+    @property
+    def value(self) -> float:
+        """The verdict as a number."""
+        return float(self.rating)
 
-class _Correct(_Reply):
+
+class Correct(_Reply):
+    """Right or wrong."""
+
     correct: bool
 
+    @property
+    def value(self) -> float:
+        """The verdict as a number: 1 or 0."""
+        return float(self.correct)
 
-def rating_json(reply: str) -> Verdict:
-    """Read ``{"reason": …, "rating": 0..6}`` and nothing around it but white space or one code fence."""
+
+class Correctness(_Reply):
+    """Right, wrong, or neither."""
+
+    verdict: Literal["correct", "incorrect", "unclear"]
+
+    @property
+    def value(self) -> float:
+        """The verdict as a number: 1, 0 or, unclear, one half."""
+        return CORRECTNESS[self.verdict]
+
+
+JudgeForm = Rating | Correct | Correctness
+#: parser -> the form of the JSON object that it reads
+FORMS: Mapping[str, type[JudgeForm]] = {
+    "rating_json": Rating, "correct_json": Correct, "correctness_json": Correctness,
+}  # fmt: skip
+
+
+def json_verdict(form: type[JudgeForm], reply: str) -> Verdict:
+    """Read one JSON object of a form, and nothing around it but white space or one code fence."""
     try:
-        found = _Rating.model_validate_json(_unfenced(reply))
+        found = form.model_validate_json(_unfenced(reply))
     except ValidationError:
         return Verdict(None)
-    return Verdict(float(found.rating), found.reason)
-
-
-def correct_json(reply: str) -> Verdict:
-    """Read ``{"reason": …, "correct": true | false}``: 1 or 0."""
-    try:
-        found = _Correct.model_validate_json(_unfenced(reply))
-    except ValidationError:
-        return Verdict(None)
-    return Verdict(float(found.correct), found.reason)
+    return Verdict(found.value, found.reason)
 
 
 def rating_line(reply: str) -> Verdict:
@@ -70,7 +95,6 @@ def _unfenced(reply: str) -> str:
 
 
 REPLY_PARSERS: Mapping[str, Callable[[str], Verdict]] = {
-    "rating_json": rating_json,
+    **{name: partial(json_verdict, form) for name, form in FORMS.items()},
     "rating_line": rating_line,
-    "correct_json": correct_json,
 }

@@ -72,16 +72,18 @@ def requests_of(
 ) -> list[tuple[dict[str, str], Request]]:
     """Return (key of the response, request) of each response, sorted by key.
 
-    The question is what the item's label ``question`` says, or the prompt where there is none.
+    The question is what the item's label ``question`` says, or the prompt where there is none; the reference of a
+    question without references is its label ``details``.
     """
     prompt, parser, text = prompt_of(suite, wording)
-    labels = [entry("labels", "question"), entry("labels", "image_content")]
+    labels = [entry("labels", name) for name in ("question", "image_content", "details")]
     asked = items.select(*QUESTION, "prompt", "references", *labels)
     joined = responses.join(asked, on=list(QUESTION), how="inner").sort(*ANSWER)
     found = []
     for row in joined.iter_rows(named=True):
         question = row["question"] or row["prompt"]
-        references, contents = tuple(row["references"] or ()), tuple(json.loads(row["image_content"] or "[]"))
+        stated = row["references"] or ([] if row["details"] is None else [row["details"]])
+        references, contents = tuple(stated), tuple(json.loads(row["image_content"] or "[]"))
         filled = text.format(
             question=question, reference=_BETWEEN_REFERENCES.join(references), reply=row["text"],
             contents=", ".join(contents),

@@ -19,7 +19,7 @@ from finer.mllm.shards import Parts
 from finer.progress import progress_bar
 from finer.schemas import ITEMS, JUDGEMENTS, RESPONSES, TEXT, Table
 from finer.scoring.judge_replies import REPLY_PARSERS
-from finer.scoring.judge_requests import ANSWER, Request, prompt_of, requests_of
+from finer.scoring.judge_requests import ANSWER, Request, requests_of
 from finer.scoring.verdicts import check_complete
 from finer.store import check_table, read_table, read_tables, table_from, write_table
 
@@ -38,8 +38,17 @@ class Judge(Protocol):
     def revision(self) -> str:
         """What else its replies depend on: revision of the weights, of the rules."""
 
+    @property
+    def run_id(self) -> str:
+        """Row of RUNS that its replies belong to."""
+
     def ask(self, requests: Sequence[Request]) -> Sequence[str]:
-        """Return one reply a request, in their order; each depends on its request alone."""
+        """Return one reply a request, in their order; each depends on its request alone. Empty: there is none."""
+
+
+def run_of(name: str, revision: str) -> str:
+    """Return the id of the run of a judge that has no other."""
+    return stable_key("judge", name, revision)
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,11 @@ class Recorded:
 
     name: str
     revision: str
+
+    @property
+    def run_id(self) -> str:
+        """The id that nothing new is kept under."""
+        return run_of(self.name, self.revision)
 
     def ask(self, requests: Sequence[Request]) -> Sequence[str]:
         """Refuse: there is nobody to ask.
@@ -80,10 +94,9 @@ def judge_suite(
     check_complete(asked, answered)
     requests = requests_of(suite, wording, asked, answered)
     recorded = recorded_replies(judge, [*known, *([output] if Path(output).is_file() else [])])
-    run_id = stable_key("judge", judge.name, judge.revision, prompt_of(suite, wording)[0])
     missing = sorted({one.hash: one for _, one in requests if one.hash not in recorded}.items())
     parts = _ask(judge, [request for _, request in missing], output)
-    replies = {**recorded, **{key: (text, run_id) for key, text in parts.items()}}
+    replies = {**recorded, **{key: (text, judge.run_id) for key, text in parts.items()}}
     table = judgements(judge, requests, replies)
     write_table(table, JUDGEMENTS, output)
     _parts(judge, [request for _, request in missing], output).discard()
@@ -117,7 +130,7 @@ def judgements(
 
 
 def recorded_replies(judge: Judge, files: Sequence[str | Path]) -> dict[str, tuple[str, str]]:
-    """Return hash of a request -> (reply, run id) of this revision of the judge.
+    """Return hash of a request -> (reply, run id) of this revision of the judge; one without a reply is asked again.
 
     Raises:
         InputError: two different replies to one request.
@@ -125,6 +138,7 @@ def recorded_replies(judge: Judge, files: Sequence[str | Path]) -> dict[str, tup
     found: dict[str, tuple[str, str]] = {}
     for file in files:
         own = read_table(file, JUDGEMENTS).filter(judge=judge.name, judge_revision=judge.revision)
+        own = own.filter(pl.col("reply") != "")
         for key, reply, run_id in own.select("request_hash", "reply", "run_id").iter_rows():
             if found.setdefault(key, (reply, run_id))[0] != reply:
                 raise InputError(

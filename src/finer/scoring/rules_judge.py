@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from finer.errors import InputError
 from finer.scoring.claims import KIND, NUMBER, PLACE, Claim, claims, content, denied_words, says, tokens, words
 from finer.scoring.judge_requests import Request
+from finer.scoring.judges import run_of
 
 YES_NO = ("yes", "no")
 VERY, SOMEWHAT = 0.75, 0.2  # share of the reference's words that an informative answer tells
@@ -26,6 +27,11 @@ class Rules:
 
     name: str = "rules"
     revision: str = "1"
+
+    @property
+    def run_id(self) -> str:
+        """Row of RUNS of this revision."""
+        return run_of(self.name, self.revision)
 
     def ask(self, requests: Sequence[Request]) -> list[str]:
         """Return a reply to each request, in the form that its parser reads.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,12 +12,11 @@ from finer.schemas import ITEMS, JUDGEMENTS, RESPONSES, VERDICTS
 from finer.scoring import amber, charts, parsers, vqa
 from finer.scoring.judges import judged_answers
 from finer.scoring.verdicts import check_complete
-from finer.store import check_table, read_tables, write_table
-from finer.suites.suite import Suite, load_suite
+from finer.store import check_table, read_table, write_table
+from finer.suites.suite import JUDGED, Suite, load_suite
 
 _QUESTION = ["item_id", "answering", "control"]
 _OPTIONAL = ("prediction", "read", "parts")
-JUDGED = "judge:"
 #: rows of items joined with responses -> the same with score, unparsed and, where they apply, prediction, read, parts
 Score = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -72,14 +71,30 @@ SCORES: Mapping[str, Score] = {
 }
 
 
-def score_suite(
-    suite: str, items: Sequence[str | Path], responses: Sequence[str | Path], output: str | Path,
-    judgements: Sequence[str | Path] = (),
+def score_suites(
+    suites: Sequence[str], items: Sequence[str | Path], responses: Sequence[str | Path],
+    judgements: Sequence[str | Path], outputs: Sequence[str | Path],
 ) -> None:  # fmt: skip
-    """Read the items and the responses of a suite, and the judgements of a judged one, and write their verdicts."""
-    tables = read_tables(items, ITEMS), read_tables(responses, RESPONSES)
-    judged = read_tables(judgements, JUDGEMENTS) if judgements else None
-    write_table(suite_verdicts(load_suite(suite), *tables, judged), VERDICTS, output)
+    """Read items and responses, of each suite one file, and write their verdicts.
+
+    Args:
+        suites: names or modules of the suites.
+        judgements: files of the suites that are judged, in their order.
+        outputs: one file a suite.
+    """
+    loaded = [load_suite(name) for name in suites]
+    by_judge = iter(judgements)
+    for suite, asked, answered, output in zip(loaded, items, responses, outputs, strict=True):
+        judged = read_table(_next(by_judge, suite), JUDGEMENTS) if suite.judged else None
+        tables = read_table(asked, ITEMS), read_table(answered, RESPONSES)
+        write_table(suite_verdicts(suite, *tables, judged), VERDICTS, output)
+
+
+def _next(judgements: Iterator[str | Path], suite: Suite) -> str | Path:
+    for file in judgements:
+        return file
+    raise InputError("a judged suite without judgements", field="judgements", found="none",
+                     expected=f"a table of judgements of {suite.name}", cure="run its judging rule first")  # fmt: skip
 
 
 def suite_verdicts(

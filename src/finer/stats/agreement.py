@@ -2,27 +2,46 @@
 
 Agreement is the share of equal verdicts, Cohen's kappa what is beyond chance (Cohen 1960). An unreadable verdict is a
 verdict of its own kind: it agrees with another unreadable one only. Ratings are also compared as hallucinating or not,
-and by Spearman's rank correlation over the responses whose two verdicts can both be read. All of them are
-functions of one table of counts (verdict by verdict), so a resample of images resamples counts.
+and over the responses whose two verdicts can both be read by kappa with quadratic weights (Cohen 1968) and by
+Spearman's rank correlation. All of them are functions of one table of counts (verdict by verdict), so a resample of
+images resamples counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from finer.errors import InputError
-from finer.schemas import JUDGE_AGREEMENT
+from finer.schemas import ITEMS, JUDGE_AGREEMENT, JUDGEMENTS
 from finer.stats.intervals import Array, bootstrap_weights, percentile_bounds
-from finer.store import check_table
+from finer.store import check_table, read_tables, write_table
 
 ANSWER = ("item_id", "model", "variant", "answering", "control")
 HALLUCINATED_BELOW = 3.0  # of ratings from 0 to 6
 RATED = frozenset({"rating_json", "rating_line"})
 UNREAD = -1.0
 Counts = Array  # (..., verdicts of one judge, of the other)
+
+
+def write_judge_agreement(
+    suites: Sequence[str], items: Sequence[str | Path], one: Sequence[str | Path], other: Sequence[str | Path],
+    output: str | Path, *, seed: int, resamples: int, confidence: float,
+) -> None:  # fmt: skip
+    """Read items of some suites and two judges' JUDGEMENTS of their responses, and write JUDGE_AGREEMENT by suite.
+
+    ``suites``: their names in the configuration, as the items' ``benchmark`` has them.
+    """
+    asked, judged = read_tables(items, ITEMS), [read_tables(files, JUDGEMENTS) for files in (one, other)]
+    found = []
+    for suite in suites:
+        own = asked.filter(benchmark=suite)
+        both = [table.join(own, on="item_id", how="semi") for table in judged]
+        found.append(judge_agreement(suite, own, *both, seed=seed, resamples=resamples, confidence=confidence))
+    write_table(pl.concat(found), JUDGE_AGREEMENT, output)
 
 
 def judge_agreement(
@@ -109,6 +128,7 @@ def _statistics(values: Sequence[float], rated: bool) -> Mapping[str, Callable[[
         legible = numbers != UNREAD
         found["hallucination_agreement"] = lambda counts: agreement(merge.T @ counts @ merge)
         found["hallucination_kappa"] = lambda counts: kappa(merge.T @ counts @ merge)
+        found["weighted_kappa"] = lambda counts: weighted_kappa(counts[:, legible][:, :, legible], numbers[legible])
         found["rank_correlation"] = lambda counts: rank_correlation(counts[:, legible][:, :, legible])
     return found
 
@@ -124,6 +144,19 @@ def kappa(counts: Counts) -> Array:
     observed = _ratio(np.trace(counts, axis1=1, axis2=2), total)
     expected = _ratio((counts.sum(axis=1) * counts.sum(axis=2)).sum(axis=1), total**2)
     return _ratio(observed - expected, 1 - expected)
+
+
+def weighted_kappa(counts: Counts, values: Array) -> Array:
+    """Return kappa with quadratic weights: 1 - squared differences of the verdicts / those expected by chance.
+
+    Args:
+        counts: of the verdicts in the order of ``values``.
+        values: the verdicts as numbers.
+    """
+    apart = (values[:, None] - values[None, :]) ** 2
+    margins = counts.sum(axis=2)[:, :, None] * counts.sum(axis=1)[:, None, :]
+    expected = _ratio((margins * apart).sum(axis=(1, 2)), counts.sum(axis=(1, 2)))
+    return np.asarray(1 - _ratio((counts * apart).sum(axis=(1, 2)), expected))
 
 
 def rank_correlation(counts: Counts) -> Array:

@@ -6,7 +6,8 @@ Official file: ``HallusionBench.json``, an array in which all values are texts (
 
 Upstream asks GPT-4 whether a reply is correct, incorrect or unclear; here the first word decides, and a reply that does
 not begin with yes or no is unclear. "Unclear" is right where there is no image, else wrong. The toolkit leaves these
-questions out (1129 -> 951) and reads the one of the words yes and no that occurs.
+questions out (1129 -> 951) and reads the one of the words yes and no that occurs. The module
+``finer.suites.hallusionbench_judged`` asks a judge as well, as upstream does.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ FIELDS = (*KEYS, "visual_input", "question", "gt_answer_details", "gt_answer", "
 NO_IMAGE, FIGURE, EDITED = "0", "1", "2"  # visual_input
 ORIGINAL = "0"  # figure_id of the version that the others of a question are compared with
 MAX_NEW_TOKENS = 64  # the prompt asks for no form, so that yes or no may come late
+JUDGE, UNCLEAR = "judge", 0.5  # the scorer of a judge's verdicts, and its score of a reply that takes no side
 _GROUPS = ("set", "figure", "visual_input")
 
 
@@ -75,7 +77,7 @@ def _row(sources: Sources, file: Path, where: str, record: Record) -> dict[str, 
         "options": list(YES_NO), "answer_index": YES_NO.index("yes" if yes else "no"),
         "grouping": f"{category}_{subcategory}", "group_id": f"{name}:question {question}",
         "groups": named(set=name, figure=figure, visual_input=shown),
-        "labels": named(details=str(record["gt_answer_details"])), "max_new_tokens": MAX_NEW_TOKENS,
+        "labels": named(details=str(record["gt_answer_details"]), question=asked), "max_new_tokens": MAX_NEW_TOKENS,
     }  # fmt: skip
 
 
@@ -106,10 +108,12 @@ def tally(judged: pl.DataFrame) -> pl.DataFrame:
 
     ``right`` is the official correctness: the right answer, or no clear one where there is no image.
     """
+    by_judge = pl.col("scorer") == JUDGE
     rows = judged.with_columns(entry("groups", name) for name in _GROUPS).with_columns(
         imageless=pl.col("visual_input") == NO_IMAGE, yes=pl.col("answer_index") == YES_NO.index("yes"),
-        wrong=pl.col("score") == 0,
-    ).with_columns(right=~pl.col("wrong") | (pl.col("imageless") & pl.col("unparsed")))  # fmt: skip
+        # A judge says that a reply is unclear; a verdict of it that cannot be read says nothing, and counts as wrong.
+        unclear=pl.when(by_judge).then(pl.col("score") == UNCLEAR).otherwise("unparsed"), wrong=pl.col("score") < 1,
+    ).with_columns(right=~pl.col("wrong") | (pl.col("imageless") & pl.col("unclear")))  # fmt: skip
     blamed = _blamed(rows)
     found = []
     for split in SPLITS:
@@ -155,10 +159,10 @@ def _blamed(rows: pl.DataFrame) -> pl.DataFrame:
     the same answer.
     """
     original = rows.filter(pl.col("figure") == ORIGINAL).select(
-        "group_id", was_wrong=pl.col("wrong") & ~pl.col("unparsed"), was_unclear="unparsed", was_read="prediction"
+        "group_id", was_wrong=pl.col("wrong") & ~pl.col("unclear"), was_unclear="unclear", was_read="prediction"
     )
     joined = rows.join(original, on="group_id", how="left")
-    unclear, false = pl.col("unparsed"), pl.col("wrong") & ~pl.col("unparsed")
+    unclear, false = pl.col("unclear"), pl.col("wrong") & ~pl.col("unclear")
     was_right = ~pl.col("was_wrong") & ~pl.col("was_unclear")
     same = (pl.col("prediction") == pl.col("was_read")).fill_null(False)
     first, vd = pl.col("figure") == ORIGINAL, pl.col("grouping").str.starts_with("VD")
@@ -195,7 +199,8 @@ _CELLS = tuple(f"{category}_{name}" for category, names in SUBCATEGORIES.items()
 _WITH_IMAGE = ("image", *(f"{name}_image" for name in (*SUBCATEGORIES, *_CELLS)))
 SPLITS = ("all", *SUBCATEGORIES, *_WITH_IMAGE)
 _VARIANTS = {
-    "official": "the first word instead of GPT-4's judgement", "toolkit": "yes or no as a word instead of a judgement"
+    "official": "the first word instead of GPT-4's judgement", "toolkit": "yes or no as a word instead of a judgement",
+    JUDGE: "as the configured judge decides",
 }  # fmt: skip
 
 
@@ -243,7 +248,8 @@ def _neither(right: Array, none: Array, n: Array) -> Array:
 
 def _statistics() -> tuple[Statistic, ...]:
     found: list[Statistic] = []
-    for scorer, splits in (("official", ("all", *SUBCATEGORIES, "image")), ("toolkit", ("all", *_WITH_IMAGE))):
+    official = ("all", *SUBCATEGORIES, "image")
+    for scorer, splits in (("official", official), (JUDGE, official), ("toolkit", ("all", *_WITH_IMAGE))):
         for split in splits:
             found += _accuracies(split, scorer)
         for split in ("all", "image"):

@@ -26,6 +26,7 @@ from finer.store import check_table
 
 Array = npt.NDArray[np.float64]
 Value = Callable[..., Array]
+JUDGED = "judge:"  # "judge:<name>" is the scorer that takes its score from the judgements of that judge, or of "any"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ class Suite:
     column: str = "accuracy"  # statistic of the paper's column, on split "all" unless ``column_split`` says otherwise
     column_split: str = "all"
     column_scorer: str = "official"
+
+    @property
+    def judged(self) -> bool:
+        """Whether it takes scores from a judge."""
+        return any(name.startswith(JUDGED) for ways in self.scorers.values() for name in ways.values())
 
 
 def load_suite(name: str) -> Suite:

@@ -16,7 +16,7 @@ from finer.errors import InputError
 from finer.schemas import BASE, COMPARISONS, ESTIMATES, SETTINGS, SUITE_COMPARISONS, SUITE_ESTIMATES
 from finer.store import read_tables
 from finer.tables import compared, notes
-from finer.tables.ablation_suites import SuiteColumns, suite_columns
+from finer.tables.ablation_suites import SHOWN, TO_PUBLISHED, SuiteColumns, suite_columns
 from finer.tables.compared import DIFFERENCE
 from finer.tables.labels import ANSWERING_TITLES, SETTING_TITLES, bracket, percent
 from finer.tables.layout import Cell, Column, Group, Layout, Row, write_layout
@@ -25,8 +25,6 @@ from finer.tables.shown import Shown, Subject, row_name, shown
 from finer.tables.tidy import TIDY, check_grid, check_present, ordered, write_csv
 
 PAIRED, RIGHT, WRONG = STATISTICS = ("paired_accuracy", "positive_accuracy", "negative_accuracy")
-#: this run minus what was printed
-TO_PUBLISHED = "difference_to_published"
 _WAYS = tuple(ANSWERING_TITLES)
 Found = Mapping[tuple[str, ...], Mapping[str, Any]]
 
@@ -66,7 +64,9 @@ def write_ablation(
     ``suites``: files of SUITE_ESTIMATES and of SUITE_COMPARISONS, for the columns of ``finer.tables.ablation_suites``.
     """
     rows = ablation_rows(read_tables(estimates, ESTIMATES), read_tables(comparisons, COMPARISONS), ablation, shown)
-    beside = suite_columns(read_tables(suites[0], SUITE_ESTIMATES), read_tables(suites[1], SUITE_COMPARISONS), shown)
+    printed = _printed(ablation, shown, tuple(SHOWN)).rename({"setting": "suite"})
+    numbers = read_tables(suites[0], SUITE_ESTIMATES), read_tables(suites[1], SUITE_COMPARISONS)
+    beside = suite_columns(*numbers, shown, printed)
     layout = ablation_layout(rows, ablation, shown, beside)
     for output in outputs:
         if Path(output).suffix == ".csv":
@@ -143,10 +143,10 @@ def _lines(
         means = tuple(Cell(percent(_mean(rows, "difference"), signed=True)) for rows in sides)
         changes = (*map(compared.difference_cell, paired), *means, *beside.differences(subject))
         yield Row(("difference to base", *rest), changes, minor=True)
-    if any(row["published"] is not None for row in paired):
+    if any(row["published"] is not None for row in paired) or beside.has_printed(subject):
         for label, column in (("published", "published"), ("difference to published", TO_PUBLISHED)):
             shares = tuple(Cell(percent(row[column], signed=column == TO_PUBLISHED)) for row in paired)
-            yield Row((label, *rest), (*shares, Cell("–"), Cell("–"), *beside.blank()), minor=True)
+            yield Row((label, *rest), (*shares, Cell("–"), Cell("–"), *beside.printed(subject, column)), minor=True)
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], column: str) -> float:
@@ -180,19 +180,21 @@ def _check_complete(cells: pl.DataFrame) -> None:
 
 def _published(ablation: Ablation, shown: Shown) -> pl.DataFrame:
     """Return the published paired accuracies of the rows that the paper's table of this name has."""
-    printed = published_ablation(ablation.name)
     (benchmark,) = shown.benchmarks
+    printed = _printed(ablation, shown, SETTINGS).filter(pl.lit(benchmark) == pl.col("benchmark"))
+    return printed.with_columns(statistic=pl.lit(PAIRED), answering=pl.lit("letter"))
+
+
+def _printed(ablation: Ablation, shown: Shown, columns: Sequence[str]) -> pl.DataFrame:
+    """Return printed numbers of some columns: benchmark, setting (the column), published, model, variant."""
+    printed = published_ablation(ablation.name, columns)
     rows = []
     for subject in shown.order:
         own = shown.name(subject).published
-        labels = [label.lower() for label in ablation.labels(subject) if label]
-        here = printed.filter(
-            pl.lit(own) == pl.col("row"), pl.lit(benchmark) == pl.col("benchmark"), pl.col("labels") == " ".join(labels)
-        )
-        rows.append(here.select(
-            "benchmark", "setting", "published", model=pl.lit(subject[0]), variant=pl.lit(subject[1]),
-            statistic=pl.lit(PAIRED), answering=pl.lit("letter"),
-        ))  # fmt: skip
+        labels = " ".join(label.lower() for label in ablation.labels(subject) if label)
+        here = printed.filter(pl.lit(own) == pl.col("row"), pl.lit(labels) == pl.col("labels"))
+        named = {"model": pl.lit(subject[0]), "variant": pl.lit(subject[1])}
+        rows.append(here.select("benchmark", "setting", "published", **named))
     return pl.concat(rows)
 
 

@@ -20,7 +20,10 @@ SHOWN: Mapping[str, tuple[str, tuple[str, str, str]]] = {
     "repope": ("RePOPE", ("first_substring", "all", "mean_accuracy")),
     "mmstar": ("MMStar", ("toolkit", "all", "accuracy")),
 }
+#: this run minus what was printed
+TO_PUBLISHED = "difference_to_published"
 _KEY = ["model", "variant", "suite"]
+PRINTED = {"model": pl.String, "variant": pl.String, "suite": pl.String, "published": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,13 @@ class SuiteColumns:
         """Return what a variant differs by from the base."""
         return tuple(map(compared.difference_cell, self._of(subject)))
 
-    def blank(self) -> tuple[Cell, ...]:
-        """Return cells without a number."""
-        return tuple(Cell("–") for _ in self.suites)
+    def printed(self, subject: Subject, column: str) -> tuple[Cell, ...]:
+        """Return what was published of a variant (``published``), or what this run differs by from it."""
+        return tuple(Cell(percent(row[column], signed=column == TO_PUBLISHED)) for row in self._of(subject))
+
+    def has_printed(self, subject: Subject) -> bool:
+        """Tell whether any number of a variant was published."""
+        return any(row["published"] is not None for row in self._of(subject))
 
     def tidy(self, like: pl.DataFrame, stubs: pl.DataFrame) -> pl.DataFrame:
         """Return the numbers as rows of the table's CSV (columns of ``like``); ``stubs``: labels of each variant."""
@@ -70,13 +77,16 @@ class SuiteColumns:
         return [found[name] for name in self.suites]
 
 
-def suite_columns(estimates: pl.DataFrame, comparisons: pl.DataFrame, shown: Shown) -> SuiteColumns:
+def suite_columns(
+    estimates: pl.DataFrame, comparisons: pl.DataFrame, shown: Shown, published: pl.DataFrame | None = None
+) -> SuiteColumns:
     """Return the suites' columns of an ablation; none where no suite was estimated.
 
     Args:
         estimates: SUITE_ESTIMATES of the ablation's variants.
         comparisons: SUITE_COMPARISONS of them.
         shown: which variants are shown.
+        published: printed numbers, columns ``PRINTED``; None: there are none.
 
     Raises:
         InputError: a shown variant lacks a number.
@@ -101,4 +111,8 @@ def suite_columns(estimates: pl.DataFrame, comparisons: pl.DataFrame, shown: Sho
     joined = known.join(own, on=[*_KEY, "scorer", "split", "statistic"], how="left")
     tested = joined.filter(pl.col("p").is_not_null()).with_columns(answering=pl.lit("suites"), _scorer=pl.lit(""))
     corrected = compared.corrected_p(tested.rename({"scorer": "_own"}).rename({"_scorer": "scorer"}))
-    return SuiteColumns(joined.join(corrected.select(*_KEY, "q"), on=_KEY, how="left"))
+    printed = pl.DataFrame(schema=PRINTED) if published is None else published.select(list(PRINTED))
+    rows = joined.join(corrected.select(*_KEY, "q"), on=_KEY, how="left").join(
+        printed, on=_KEY, how="left", validate="m:1"
+    )
+    return SuiteColumns(rows.with_columns((pl.col("value") - pl.col("published")).alias(TO_PUBLISHED)))

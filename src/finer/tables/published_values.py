@@ -2,11 +2,13 @@
 
 Source: arXiv 2603.17662 as updated on its project page. ``published/finer_benchmarks.csv`` is percent, one decimal;
 ``published/granularity.csv`` was read off a plot by eye and is in fractions (InternVL-3.5 14B only). The ablations
-are of InternVL-3.5 8B on FINER-CompreCap; their columns ``repope`` and ``mmstar`` are kept and not compared yet.
+are of InternVL-3.5 8B on FINER-CompreCap; their columns ``repope`` (mean accuracy of the three splits) and ``mmstar``
+are percent too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 
 import polars as pl
@@ -48,19 +50,19 @@ def published_granularity() -> pl.DataFrame:
     )
 
 
-def published_ablation(name: str) -> pl.DataFrame:
+def published_ablation(name: str, columns: Sequence[str] = SETTINGS) -> pl.DataFrame:
     """Return a published ablation: row ("model,size"), benchmark, labels (joined by a space), setting, published.
 
-    Empty for ablations that the paper does not have.
+    Empty for ablations that the paper does not have. ``columns``: those that ``setting`` names, settings or suites.
     """
-    columns = {"row": pl.String, "benchmark": pl.String, "labels": pl.String, "setting": pl.String}
+    schema = {"row": pl.String, "benchmark": pl.String, "labels": pl.String, "setting": pl.String}
     if name not in ABLATIONS:
-        return pl.DataFrame(schema={**columns, "published": pl.Float64})
+        return pl.DataFrame(schema={**schema, "published": pl.Float64})
     wide = _read(f"ablation_{name}.csv").with_columns(
         labels=pl.concat_str(ABLATIONS[name], separator=" ", ignore_nulls=True),
         row=pl.lit(ABLATION_MODEL), benchmark=pl.lit(ABLATION_BENCHMARK),
     )  # fmt: skip
-    long = wide.unpivot(SETTINGS, index=["row", "benchmark", "labels"], variable_name="setting", value_name="published")
+    long = wide.unpivot(columns, index=["row", "benchmark", "labels"], variable_name="setting", value_name="published")
     return long.with_columns(pl.col("published").cast(pl.Float64))
 
 
