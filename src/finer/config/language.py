@@ -30,6 +30,11 @@ class Backend(Section):
     )
     options: dict[str, Any] = Field({}, description="vllm: further arguments of its engine")
 
+    @property
+    def held(self) -> Literal["json_schema", "json_object", "none"]:
+        """How a reply is held to its form: plain generation in process cannot do it."""
+        return "none" if self.kind == "transformers" else self.structured
+
     @model_validator(mode="after")
     def _address(self) -> Backend:
         if (self.kind == "http") != (self.base_url is not None):
@@ -48,6 +53,11 @@ class LanguageModel(Section):
     price_in: Price = Field(0.0, description="money for a million tokens read")
     price_out: Price = Field(0.0, description="money for a million tokens written")
     logprobs: bool = Field(False, description="whether log-probabilities are offered")
+    options: dict[str, Any] = Field(
+        {},
+        description="http: further fields of each request, null leaves one out; vllm, transformers: arguments of the "
+        "chat template. Part of what a reply is found again by",
+    )
 
 
 class Role(Section):
