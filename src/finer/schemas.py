@@ -528,8 +528,18 @@ RUNS = Table(
     },
     key=("run_id",),
     nullable=frozenset(
-        {"model", "model_revision", "variant", "adapter_revision", "prompt_hash", "items", "engine", "numerics",
-         "source", "unasked"}
+        {
+            "model",
+            "model_revision",
+            "variant",
+            "adapter_revision",
+            "prompt_hash",
+            "items",
+            "engine",
+            "numerics",
+            "source",
+            "unasked",
+        }
     ),
 )
 

@@ -212,7 +212,7 @@ for k in VERIFIED:
             mem_mb=4000,
             runtime=60,
         params:
-            code=code("verify"),
+            code=PLAN["models"][CFG.negatives.verifier]["verify_code"],
             config=CFG.verifying(),
             model=PLAN["models"][CFG.negatives.verifier]["load"],
             name=CFG.negatives.verifier,

@@ -97,7 +97,7 @@ for suite, (source, benchmarks) in ASKED.items():
             mem_mb=6000,
             runtime=240,
         params:
-            code=code("answer"),
+            code=lookup("models/{model}/answer_code", within=PLAN),
             model=lookup("models/{model}/load", within=PLAN),
             config=CFG.asking(),
         shell:

@@ -90,7 +90,7 @@ for table, names in OF_TABLE.items():
             mem_mb=6000,
             runtime=240,
         params:
-            code=code("answer"),
+            code=lookup("models/{model}/answer_code", within=PLAN),
             model=lookup("models/{model}/load", within=PLAN),
             config=CFG.asking(),
         shell:
@@ -219,7 +219,7 @@ rule answer_ablation_suites:
         mem_mb=6000,
         runtime=120,
     params:
-        code=code("answer"),
+        code=lookup("models/{model}/answer_code", within=PLAN),
         model=lookup("models/{model}/load", within=PLAN),
         config=CFG.asking(),
     shell:

@@ -30,8 +30,8 @@ class Model(Section):
     )
     chat: Name | None = Field(None, description="engine http: the model of `chat.models` that is asked")
     family: Family | None = Field(
-        None, description="how it is loaded and asked; may be null only with `predictions` or engine http (there, given "
-        "with `path`: the server's own checkpoint, so that both engines can be compared)",
+        None, description="how it is loaded and asked; may be null only with `predictions` or engine http (there it "
+        "says that `path` is the checkpoint that is served, so that both engines can be compared)",
     )  # fmt: skip
     path: str = Field(
         "{results}/models/{model}",
@@ -54,7 +54,7 @@ class Model(Section):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = Field("cpu", description="torch device, or auto: spread over the devices that there are")
     max_memory: dict[str, str] = Field(
-        {}, description="device auto: number of a GPU, or cpu -> the most that it takes ({\"0\": 20GiB, cpu: 64GiB})"
+        {}, description='device auto: number of a GPU, or cpu -> the most that it takes ({"0": 20GiB, cpu: 64GiB})'
     )
     attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
     image_backend: Literal["pil", "torchvision"] | None = Field(
@@ -62,7 +62,9 @@ class Model(Section):
         "with engine transformers; with the others their own",
     )  # fmt: skip
     min_pixels: int | None = Field(
-        None, ge=1, description="families qwen2_5_vl, qwen3_vl: smaller images are enlarged; null: as the checkpoint says"
+        None,
+        ge=1,
+        description="families qwen2_5_vl, qwen3_vl: smaller images are enlarged; null: as the checkpoint says",
     )
     max_pixels: int | None = Field(
         None, ge=1, description="families qwen2_5_vl, qwen3_vl: larger images are shrunk; null: as the checkpoint says"
@@ -117,8 +119,10 @@ class Model(Section):
     def _contradictions(self) -> Iterator[str]:
         if self.by_api != (self.chat is not None):
             yield "chat names the model of an API: it belongs to engine: http, and to no other"
-        if self.by_api and (self.recipe or self.adapter_repo):
-            yield "a model with engine: http has no recipe and no adapter: the server has its weights"
+        if self.by_api and self.adapter_repo:
+            yield "a model with engine: http has no adapter_repo: the server has its weights"
+        if self.by_api and self.family is None and (self.recipe or self.repo):
+            yield "a model with engine: http that names its checkpoint, to be compared with, needs a family"
         if self.thinking_tokens and not self.by_api:
             yield "thinking_tokens belongs to engine: http"
         if self.engine_options and self.engine != "vllm":

@@ -101,6 +101,10 @@ class Config(Section):
                 continue
             if model.chat not in self.chat.models:
                 raise ValueError(f"models.{name}.chat '{model.chat}' is not one of `chat.models`")
+            if self.chat.backends[self.chat.models[model.chat].backend].kind != "http":
+                raise ValueError(
+                    f"models.{name} is asked by API, so the back end of chat.models.{model.chat} must be one"
+                )
             if model.role == "verifier" and not self.chat.models[model.chat].logprobs:
                 raise ValueError(
                     f"models.{name} is a verifier, whose choice is weighed by the log-probabilities of letters: "
@@ -407,7 +411,8 @@ class Config(Section):
                 table: [asked[suite] for suite in self.suites_of(table)] for table in ("hallucination", "general")
             }
             plans[name] = {
-                "path": path or [],
+                "path": [] if entry.by_api else path,
+                "checkpoint": path,  # of a model by API: only for comparing engines
                 "adapter": self._released(name) or [],
                 "predictions": {suite: self.resolve(file, name) for suite, file in entry.predictions.items()},
                 "suites": asked,

@@ -91,7 +91,7 @@ def answer_items(
     row = run_row(
         run_id, "answer", watch, config_hash=config_hash, code_hash=code, model=checkpoint.name,
         model_revision=revision, variant=variant, adapter_revision=adapter, prompt_hash=prompt_hash,
-        items=answered.height, engine=answered["engine"].first(), numerics=checkpoint.numerics,
+        items=answered.height, engine=next(iter(answered["engine"]), None), numerics=checkpoint.numerics,
         source=checkpoint.source(), unasked=unasked,
     )  # fmt: skip
     write_table(row, RUNS, run)
@@ -138,7 +138,7 @@ def respond(
     got: dict[tuple[object, ...], dict[str, object]] = {}
     for length, spoken in by_length.items():
         answers = engine.answer([_query(row) for row in spoken], length)
-        got |= {_key(row): _spoken(answer) for row, answer in zip(spoken, answers, strict=True)}
+        got |= {_key(row): _spoken(row, answer) for row, answer in zip(spoken, answers, strict=True)}
     whole = [row for row in asked if row["answering"] in SCORED]
     got |= _likelihoods(whole, engine) if engine.scores else {_key(row): {} for row in whole}
     rows = [
@@ -158,8 +158,9 @@ def _likelihoods(asked: Sequence[Mapping[str, Any]], engine: Engine) -> dict[tup
     return {_key(row): _scored(row, found[_question(row)]) for row in asked}
 
 
-def _spoken(answer: Answer) -> dict[str, object]:
-    return {"text": answer.text, "option_logprobs": answer.logprobs}
+def _spoken(row: Mapping[str, Any], answer: Answer) -> dict[str, object]:
+    untold = not answer.logprobs and row["answering"] != "free"  # a free answer has no options
+    return {"text": answer.text, "option_logprobs": None if untold else answer.logprobs}
 
 
 def _scored(row: Mapping[str, Any], scores: Scores) -> dict[str, object]:

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from finer.errors import InputError
 from finer.mllm import adapters, families, prefix
 from finer.mllm.dialogue import Dialogue
-from finer.mllm.images import Images, open_image
+from finer.mllm.images import AS_THE_CHECKPOINT_SAYS, Images, open_image
 from finer.mllm.prefix import Row, Suffixes
 from finer.mllm.questions import Answer, Query, Scores, option_scores
 
@@ -48,7 +48,7 @@ class TransformersEngine:
         batch_tokens: int = 8192,
         revision: str | None = None,
         adapter: str | Path | None = None,
-        images: Images = Images(),
+        images: Images = AS_THE_CHECKPOINT_SAYS,
         max_memory: Mapping[str, str] | None = None,
     ) -> None:
         """Load a model.

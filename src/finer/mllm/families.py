@@ -20,7 +20,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 
 from finer.errors import InputError
-from finer.mllm.images import Images
+from finer.mllm.images import AS_THE_CHECKPOINT_SAYS, Images
 from finer.mllm.processors import PROCESSORS, load_processor
 from finer.mllm.tokenizer import LETTERS, build_tokenizer
 
@@ -293,7 +293,7 @@ def load(
     device: str = "cpu",
     attention: str = "sdpa",
     revision: str | None = None,
-    images: Images = Images(),
+    images: Images = AS_THE_CHECKPOINT_SAYS,
     max_memory: Mapping[str, str] | None = None,
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Load any checkpoint of the families from local files: safetensors only, no code from the checkpoint.

@@ -22,6 +22,9 @@ class Images:
     max_tiles: int | None = None
 
 
+AS_THE_CHECKPOINT_SAYS = Images()
+
+
 def open_image(path: Path) -> Image.Image:
     """Read an image as RGB.
 

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoProcessor
 from transformers.processing_utils import ProcessorMixin
 
 from finer.errors import InputError
-from finer.mllm.images import Images
+from finer.mllm.images import AS_THE_CHECKPOINT_SAYS, Images
 
 PIXEL_FAMILIES = ("qwen2_5_vl", "qwen3_vl")  # images are resized to within a number of pixels
 TILE_FAMILIES = ("internvl",)  # images are cut into a number of tiles
@@ -71,7 +71,9 @@ for _config, _processor in (
     AutoProcessor.register(_config, _processor, exist_ok=True)
 
 
-def load_processor(path: str | Path, revision: str | None = None, images: Images = Images()) -> ProcessorMixin:
+def load_processor(
+    path: str | Path, revision: str | None = None, images: Images = AS_THE_CHECKPOINT_SAYS
+) -> ProcessorMixin:
     """Load the processor of a checkpoint from local files.
 
     Raises:

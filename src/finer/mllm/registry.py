@@ -68,7 +68,8 @@ class Checkpoint(BaseModel):
         """What, beside the weights, decides the numbers, as JSON; the place of the files does not."""
         asked = {"engine": self.engine, "greedy": True}
         if self.engine == "http":
-            return json.dumps(asked | {"thinking_tokens": self.thinking_tokens})
+            options = {} if self.api is None else self.api["model"]["options"]
+            return json.dumps(asked | {"thinking_tokens": self.thinking_tokens, "options": options})
         budgets = self.model_dump(include={"min_pixels", "max_pixels", "max_tiles"}, exclude_none=True)
         if self.engine == "vllm":
             return json.dumps(asked | {"dtype": self.dtype, "images": "vllm", **budgets, **self.engine_options})
@@ -76,7 +77,9 @@ class Checkpoint(BaseModel):
         return json.dumps(asked | kept | {"images": self.images.backend, **budgets})
 
     def source(self) -> str | None:
-        """Return "repository@commit" of a checkpoint that was retrieved, None for others."""
+        """Return "repository@commit" of a checkpoint that was retrieved, "model@revision" of an API, else None."""
+        if self.api is not None:
+            return f"{self.api['model']['model']}@{self.api['model']['revision'] or 'unknown'}"
         file = Path(self.path) / SOURCE
         return file.read_text(encoding="utf-8").strip() if self.path and file.is_file() else None
 

@@ -93,12 +93,15 @@ class VllmEngine:
     def answer(self, queries: Sequence[Query], max_new_tokens: int) -> list[Answer]:
         """Return one answer a query, in their order; queries of one image should stand together."""
         labels = [self.dialogue.label_ids(query.labels) if query.labels else () for query in queries]
-        prompts = [prompt_of(self.dialogue.text(q.prompt, q.image is not None), q.image) for q in queries]
+        prompts = [prompt_of(self._text(query), query.image) for query in queries]
         outputs = self._run(prompts, [self._spoken(max_new_tokens, ids) for ids in labels])
         return [
             Answer(query.key, output.outputs[0].text, label_logprobs(output.outputs[0].logprobs[0], ids) if ids else ())
             for query, output, ids in zip(queries, outputs, labels, strict=True)
         ]
+
+    def _text(self, query: Query) -> str:
+        return self.dialogue.text(query.prompt, query.image is not None)
 
     def _spoken(self, tokens: int, labels: Sequence[int]) -> Any:
         wanted = {"logprobs": len(labels), "logprob_token_ids": list(labels)} if labels else {}
@@ -108,10 +111,10 @@ class VllmEngine:
         """Return, for each query, the log-probabilities of its options as the answer and of their first words."""
         ids = [self.dialogue.answers_ids(some) for some in options]
         prompts = [
-            prompt_of(self.dialogue.text(query.prompt, query.image is not None) + self.dialogue.answer_text(option), query.image)
+            prompt_of(self._text(query) + self.dialogue.answer_text(option), query.image)
             for query, some in zip(queries, options, strict=True)
             for option in some
-        ]  # fmt: skip
+        ]
         asked = self.parameters(temperature=0.0, max_tokens=1, prompt_logprobs=0)  # 0: of the prompt's own tokens alone
         outputs = iter(self._run(prompts, [asked] * len(prompts)))
         result = []
@@ -142,8 +145,8 @@ def load(checkpoint: Checkpoint, settings: Evaluation) -> VllmEngine:
         from vllm.lora.request import LoRARequest
     except ImportError as error:
         raise InputError(
-            "vLLM is not installed", field=f"models.{checkpoint.name}.engine", found=str(error), expected="transformers",
-            cure="install vllm beside the other packages, or set engine: transformers",
+            "vLLM is not installed", field=f"models.{checkpoint.name}.engine", found=str(error),
+            expected="transformers", cure="install vllm beside the other packages, or set engine: transformers",
         ) from error  # fmt: skip
     from finer.mllm.processors import load_processor
 

@@ -240,7 +240,7 @@ def verify_files(
     )  # fmt: skip
     row = run_row(
         run_id, "verify", watch, config_hash=config_hash, code_hash=code, model=checkpoint.name,
-        model_revision=revision, adapter_revision=adapter, prompt_hash=prompt_hash, items=len(asked) * COUNT, engine=checkpoint.engine,
-        numerics=checkpoint.numerics, source=checkpoint.source(),
+        model_revision=revision, adapter_revision=adapter, prompt_hash=prompt_hash, items=len(asked) * COUNT,
+        engine=checkpoint.engine, numerics=checkpoint.numerics, source=checkpoint.source(),
     )  # fmt: skip
     write_table(row, RUNS, run)

@@ -88,7 +88,8 @@ def suite_verdicts(
     """Return VERDICTS: responses x scorers of the suite; nothing is dropped, what cannot be read is unparsed.
 
     A model variant whose engine cannot ask all items (a response without a text) gets no verdict: numbers over the
-    others would be of another suite. A scorer named "judge:<name>" takes its score from the judgements of the judge of that name ("any": whose they are).
+    others would be of another suite. A scorer named "judge:<name>" takes its score from the judgements of the judge of
+    that name ("any": whose they are).
 
     Raises:
         InputError: responses that are missing, doubled or of other items, an unknown scorer, or no judgements.

@@ -31,7 +31,9 @@ def verdicts(items: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
     """
     check_answer_keys(items)
     check_complete(items, responses)
-    joined = responses.filter(pl.col("text").is_not_null()).join(items.select(*_QUESTION, "options", "answer_index"), on=_QUESTION, how="inner")
+    joined = responses.filter(pl.col("text").is_not_null()).join(
+        items.select(*_QUESTION, "options", "answer_index"), on=_QUESTION, how="inner"
+    )
     judged = [
         _judge(joined.filter(pl.col("answering") == answering), scorer)
         for answering in joined["answering"].unique().sort()
