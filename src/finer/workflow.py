@@ -50,6 +50,8 @@ def with_code(plan: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str,
     for entry in plan["models"].values():
         engine = ENGINE_MODULES[entry["engine"]]
         entry |= {"answer_code": code("answer", engine), "verify_code": code("verify", engine)}
+        if "compared" in entry:
+            entry["parity_code"] = code("parity", *(ENGINE_MODULES[name] for name in entry["compared"]))
     for entry in plan["suites"].values():
         named = _suite_module(entry["module"])
         entry |= {

@@ -294,6 +294,11 @@ for table, names in SUITE_TABLES.items():
             comparisons=[
                 f"{OUT}/estimates/suites/{name}.comparisons.parquet" for name in names
             ],
+            runs=[
+                f"{OUT}/responses/{row}/{table.split('_')[0]}_suites.run.parquet"
+                for row in CFG.rows
+            ],
+            parity=[f"{OUT}/parity/{name}.parquet" for name in CFG.compared()],
         output:
             [f"{OUT}/tables/{table}.{kind}" for kind in FORMATS],
         log:
@@ -309,7 +314,8 @@ for table, names in SUITE_TABLES.items():
             table=table,
         shell:
             "python -m finer table-suites --config {params.config:q} --table {params.table} --estimates {input.estimates}"
-            " --comparisons {input.comparisons} --out {output} 2> >(tee {log} >&2)"
+            " --comparisons {input.comparisons} --runs {input.runs} --parity {input.parity} --out {output}"
+            " 2> >(tee {log} >&2)"
 
 
 rule suites:

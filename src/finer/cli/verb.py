@@ -31,6 +31,20 @@ def verb(*options: str | tuple[str, dict[str, Any]]) -> Callable[[Callable[..., 
     return register
 
 
+def comparing(text: str, model: str) -> dict[str, Any]:
+    """Read ``--config`` for comparing engines on a model: its part as JSON, or a whole configuration file."""
+    if text.lstrip().startswith("{"):
+        part: dict[str, Any] = json.loads(text)
+        return part
+    from finer.config import parse
+
+    try:
+        whole: dict[str, Any] = json.loads(parse(settings(text), text).comparing(model))
+    except ValueError as error:
+        raise InputError(str(error), file=text, field="model", cure="see docs/new-model.md") from None
+    return whole
+
+
 def settings(text: str) -> dict[str, Any]:
     """Read ``--config``: a part of the configuration as JSON, or the path of a whole configuration file."""
     if text.lstrip().startswith("{"):

@@ -1,9 +1,10 @@
-"""Which models of a table have to be compared: those asked by another engine than most."""
+"""Which models of a table have to be compared: those asked by another engine than most; and when engines agree."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 ENGINES = ("transformers", "vllm", "http")
 
@@ -17,3 +18,14 @@ def to_compare(engines: Mapping[str, str]) -> tuple[str, list[str]]:
     counts = Counter(engines.values())
     usual = max(ENGINES, key=lambda name: (counts[name], -ENGINES.index(name)))
     return usual, [model for model, engine in engines.items() if engine != usual]
+
+
+def within(row: Mapping[str, Any], agreement: float, gap: float) -> bool:
+    """Return whether a row of PARITY lets two engines stand in one table.
+
+    Args:
+        agreement: least share of the same letters, 0 to 1.
+        gap: largest difference of a log-probability; where none were told, letters alone decide.
+    """
+    largest = row["largest_gap"]
+    return bool(row["agreement"] >= 100 * agreement and (largest is None or largest <= gap))

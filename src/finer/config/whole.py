@@ -319,7 +319,7 @@ class Config(Section):
         benchmarks = {name: self.benchmarks[name].title for name in self.tests}
         shown = self.evaluation.model_dump(include={"answering", "parser"})
         shown |= {"models": models, "benchmarks": benchmarks, "confidence": self.statistics.confidence}
-        if study is None and ablation is None and self.compared():
+        if study is None and ablation is None:
             shown["parity"] = self.evaluation.parity.model_dump(include={"agreement", "gap"})
         if study is not None:
             shown["spread"] = self.studies[study].spread
@@ -340,7 +340,7 @@ class Config(Section):
         entry = self.models[model]
         names = entry.model_dump(include={"title", "size", "published"})
         if entry.by_api:
-            names["scores"] = False
+            names |= {"scores": False, "comparable": entry.family is not None}
         return names | ({"variant": self.adapters[adapter].title} if adapter else {})
 
     def resolve(self, path: str, model: str = "") -> str:
@@ -432,6 +432,8 @@ class Config(Section):
                     adapter = f"{self.root}/adapters/{tuned}"
                     plans[tuned] = {"path": path, "adapter": adapter, "suites": asked, "asked": by_table,
                                     "engine": entry.engine, "load": _compact(load | {"adapter": adapter})}  # fmt: skip
+        for name, engines in self.compared().items():
+            plans[name] |= {"compared": engines, "comparing": self.comparing(name)}
         return plans
 
     def _checkpoint(self, model: str) -> str:

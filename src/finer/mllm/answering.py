@@ -137,7 +137,7 @@ def respond(
             by_length.setdefault(row["max_new_tokens"] or max_new_tokens, []).append(row)
     got: dict[tuple[object, ...], dict[str, object]] = {}
     for length, spoken in by_length.items():
-        answers = engine.answer([_query(row) for row in spoken], length)
+        answers = engine.answer([query_of(row) for row in spoken], length)
         got |= {_key(row): _spoken(row, answer) for row, answer in zip(spoken, answers, strict=True)}
     whole = [row for row in asked if row["answering"] in SCORED]
     got |= _likelihoods(whole, engine) if engine.scores else {_key(row): {} for row in whole}
@@ -153,7 +153,7 @@ def _likelihoods(asked: Sequence[Mapping[str, Any]], engine: Engine) -> dict[tup
     """Score the options of items; one pass serves all ways of answering that ask the same."""
     scored = {_question(row): row for row in asked}
     options = [row["options"] for row in scored.values()]
-    scores = engine.score_continuations([_query(row) for row in scored.values()], options)
+    scores = engine.score_continuations([query_of(row) for row in scored.values()], options)
     found = dict(zip(scored, scores, strict=True))
     return {_key(row): _scored(row, found[_question(row)]) for row in asked}
 
@@ -181,7 +181,8 @@ def _question(row: Mapping[str, Any]) -> tuple[object, ...]:
     return *row["image_paths"], row["prompt"], tuple(row["options"]), row["control"]
 
 
-def _query(row: Mapping[str, Any]) -> Query:
+def query_of(row: Mapping[str, Any]) -> Query:
+    """Return an item (columns ``ASKED``) as a question to an engine."""
     from finer.mllm.questions import Query
 
     # A letter stands for its option; yes and no are written as a sentence would begin.
