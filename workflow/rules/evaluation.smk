@@ -268,4 +268,4 @@ if CFG.compared():
             engines=lookup("models/{model}/compared", within=PLAN),
         shell:
             "python -m finer parity --config {params.config:q} --code {params.code} --model {wildcards.model}"
-            " --engines {params.engines} --asked {input.asked} --out {output.parity} --run {output.run} > {log} 2>&1"
+            " --engines {params.engines} --asked {input.asked} --out {output.parity} --run {output.run} 2> >(tee {log} >&2)"

@@ -192,6 +192,11 @@ rule catalogue:
     # Views on every table of this configuration: one process writes the file, so it is one local rule.
     input:
         [f"{OUT}/estimates/{suite}.parquet" for suite in CATALOGUED],
+        [
+            f"{OUT}/parity/{name}{part}.parquet"
+            for name in CFG.compared()
+            for part in ("", ".run")
+        ],
         [f"{OUT}/estimates/comparisons.{suite}.parquet" for suite in COMPARED],
         [
             f"{OUT}/tuning/{part}/{row}.parquet"

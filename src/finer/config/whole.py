@@ -458,6 +458,10 @@ class Config(Section):
             load["api"] |= {"name": entry.chat, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
         return load
 
+    def unpinned(self) -> list[str]:
+        """Return the keys of models' revisions that are no commits: what they name may change."""
+        return [f"models.{name}.{key}" for name, model in self.models.items() for key in model.unpinned]
+
     def compared(self) -> dict[str, list[str]]:
         """Model whose engine is not that of most rows -> the two engines that have to agree on it, the usual first."""
         known = {name: self.models[name].engine for name in self.subjects if self.models[name].family is not None}
