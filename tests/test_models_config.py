@@ -11,6 +11,7 @@ import yaml
 
 from finer import workflow
 from finer.config import Config, parse
+from finer.config.overlay import load_files
 from finer.errors import InputError
 from finer.mllm.registry import ENGINE_MODULES, Checkpoint
 from finer.tables.published_values import check_published_row
@@ -34,15 +35,7 @@ def config(**models: Any) -> dict[str, Any]:
 
 def paper() -> Config:
     """The paper preset on top of config.yaml, as the workflow reads it."""
-    below = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    above = yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text(encoding="utf-8"))
-
-    def merged(one: Any, other: Any) -> Any:
-        if not (isinstance(one, dict) and isinstance(other, dict)):
-            return other
-        return {**one, **{key: merged(one.get(key), value) for key, value in other.items()}}
-
-    return parse(merged(below, above))
+    return load_files([ROOT / "config.yaml", ROOT / "workflow/presets/paper.yaml"])
 
 
 API = {"title": "A", "engine": "http", "chat": "telling"}

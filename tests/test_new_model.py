@@ -16,6 +16,7 @@ import yaml
 
 from api_models import served
 from finer.config import parse
+from finer.config.overlay import overlaid
 from finer.mllm.engine import TransformersEngine
 from finer.schemas import PARITY, RESPONSES, RUNS
 from finer.store import read_table
@@ -41,20 +42,13 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", page, flags=re.DOTALL)
 
 
-def merged(below: Any, above: Any) -> Any:
-    """Overlay a configuration as the workflow does."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        return above
-    return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
-
-
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The page's configuration in a file, the checkpoints and the server that it names, and how to run its commands."""
     folder = tmp_path_factory.mktemp("page")
     save_tiny("internvl", folder / "checkpoints" / "mine")
     (folder / "checkpoints" / "served").symlink_to(MICRO)
-    values = merged(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), SMALL)
+    values = overlaid(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), SMALL)
     values |= {name: dict.fromkeys(values[name]) for name in ("adapters", "ablations", "studies", "suites", "models")}
     values["results"] = str(folder / "results")
     with Loopback(served(TransformersEngine(MICRO, "internvl"))) as server:
@@ -62,7 +56,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Any:
             text = text.replace("checkpoints/", f"{folder}/checkpoints/").replace(
                 "http://127.0.0.1:8000/v1", server.address
             )
-            values = merged(values, yaml.safe_load(text))
+            values = overlaid(values, yaml.safe_load(text))
         # The hub's model stays out of the tables here: there is no network to fetch it from.
         values["models"]["theirs"]["role"] = "study"
         config = folder / "config.yaml"
@@ -90,7 +84,7 @@ def test_three_lines_are_enough_for_each_kind_of_model() -> None:
     assert all(len(text.splitlines()) <= 3 for text in blocks("yaml")[:2])
     base = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for entry in added[:3]:
-        names = parse(merged(base, entry)).rows
+        names = parse(overlaid(base, entry)).rows
         assert set(entry["models"]) < set(names)
 
 

@@ -17,8 +17,7 @@ rule judge_negatives:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("judge_negatives"),
     params:
         code=code("judge-negatives"),
     shell:
@@ -41,8 +40,7 @@ rule settle_unverified:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=5,
+        **need("settle_unverified"),
     params:
         code=code("settle"),
         config=CFG.unverified(),
@@ -66,8 +64,7 @@ rule compose_unverified:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        **need("compose_unverified"),
     params:
         code=code("compose"),
         config=lookup("benchmarks/{benchmark}/compose", within=PLAN),
@@ -86,12 +83,11 @@ rule items_unverified:
     log:
         f"{OUT}/logs/items.unverified.{{benchmark}}.log",
     benchmark:
-        f"{OUT}/benchmarks/items.unverified.{{benchmark}}.tsv"
+        f"{OUT}/benchmarks/items_unverified.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=5,
+        **need("items_unverified"),
     params:
         code=code("items-unverified"),
         config=CFG.controls(),
@@ -119,8 +115,7 @@ rule audit:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        **need("audit"),
     params:
         code=code("audit"),
         config=CFG.part("seed", "statistics"),

@@ -35,8 +35,7 @@ rule read_comprecap:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("read_comprecap"),
     params:
         code=code("read-comprecap"),
         config=lookup("benchmarks/{benchmark}/read", within=PLAN),
@@ -63,8 +62,7 @@ rule read_docci:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        **need("read_docci"),
     params:
         code=code("read-docci"),
         config=lookup("benchmarks/{benchmark}/read", within=PLAN),
@@ -92,8 +90,7 @@ rule import_interchange:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        **need("import_interchange"),
     params:
         code=code("import-interchange"),
         config=lookup("benchmarks/{benchmark}/read", within=PLAN),
@@ -113,14 +110,13 @@ rule scene_graphs_from_annotations:
     log:
         f"{OUT}/logs/scene_graphs.{{benchmark}}.log",
     benchmark:
-        f"{OUT}/benchmarks/scene_graphs.{{benchmark}}.tsv"
+        f"{OUT}/benchmarks/scene_graphs_from_annotations.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("comprecap"),
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        **need("scene_graphs_from_annotations"),
     params:
         code=code("scene-graphs-from-annotations"),
         config=CFG.part("scene_graphs", "on_bad_item"),
@@ -139,14 +135,13 @@ rule scene_graphs_from_captions:
     log:
         f"{OUT}/logs/scene_graphs.{{benchmark}}.log",
     benchmark:
-        f"{OUT}/benchmarks/scene_graphs.{{benchmark}}.tsv"
+        f"{OUT}/benchmarks/scene_graphs_from_captions.{{benchmark}}.tsv"
     wildcard_constraints:
         benchmark=CFG.readers("docci"),
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **need("scene_graphs_from_captions"),
     params:
         code=code("scene-graphs-from-captions"),
         config=CFG.part("scene_graphs"),
@@ -176,8 +171,7 @@ for k in ROUNDS:
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=2000,
-            runtime=20,
+            **need(f"propose_{k}"),
         params:
             code=code("propose"),
             config=CFG.proposing(),
@@ -208,9 +202,9 @@ for k in VERIFIED:
             f"{OUT}/benchmarks/verify_{k}.{{benchmark}}.tsv"
         conda:
             "../../envs/finer.yaml"
+        threads: need.threads(f"verify_{k}")
         resources:
-            mem_mb=4000,
-            runtime=60,
+            **need(f"verify_{k}"),
         params:
             code=PLAN["models"][CFG.negatives.verifier]["verify_code"],
             config=CFG.verifying(),
@@ -262,12 +256,11 @@ rule settle_negatives:
     log:
         f"{OUT}/logs/settle.{{benchmark}}.log",
     benchmark:
-        f"{OUT}/benchmarks/settle.{{benchmark}}.tsv"
+        f"{OUT}/benchmarks/settle_negatives.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=5,
+        **need("settle_negatives"),
     params:
         code=code("settle"),
         config=CFG.part("negatives"),
@@ -294,8 +287,7 @@ rule compose:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        **need("compose"),
     params:
         code=code("compose"),
         config=lookup("benchmarks/{benchmark}/compose", within=PLAN),
@@ -320,8 +312,7 @@ rule granularity:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        **need("granularity"),
     params:
         code=code("granularity"),
         config=lookup("benchmarks/{benchmark}/granularity", within=PLAN),

@@ -21,12 +21,11 @@ rule items_finer:
     log:
         f"{OUT}/logs/items.finer.{{benchmark}}.log",
     benchmark:
-        f"{OUT}/benchmarks/items.finer.{{benchmark}}.tsv"
+        f"{OUT}/benchmarks/items_finer.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=5,
+        **need("items_finer"),
     params:
         code=code("items-finer"),
         config=CFG.controls(),
@@ -44,12 +43,11 @@ rule items_granularity:
     log:
         f"{OUT}/logs/items.granularity.{{benchmark}}.log",
     benchmark:
-        f"{OUT}/benchmarks/items.granularity.{{benchmark}}.tsv"
+        f"{OUT}/benchmarks/items_granularity.{{benchmark}}.tsv"
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=5,
+        **need("items_granularity"),
     params:
         code=code("items-granularity"),
     shell:
@@ -93,9 +91,9 @@ for suite, (source, benchmarks) in ASKED.items():
             f"{OUT}/benchmarks/answer_{suite}.{{model}}.tsv"
         conda:
             "../../envs/finer.yaml"
+        threads: need.threads(f"answer_{suite}")
         resources:
-            mem_mb=6000,
-            runtime=240,
+            **need(f"answer_{suite}"),
         params:
             code=lookup("models/{model}/answer_code", within=PLAN),
             model=lookup("models/{model}/load", within=PLAN),
@@ -122,8 +120,7 @@ for suite, (source, benchmarks) in ASKED.items():
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=2000,
-            runtime=10,
+            **need(f"verdicts_{suite}"),
         params:
             code=code("verdicts"),
         shell:
@@ -148,8 +145,7 @@ for suite, benchmarks in SUITES.items():
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=4000,
-            runtime=10,
+            **need(f"estimates_{suite}"),
         params:
             code=code("estimates"),
             config=CFG.part("seed", "statistics"),
@@ -175,8 +171,7 @@ for suite in COMPARED:
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=4000,
-            runtime=20,
+            **need(f"comparisons_{suite}"),
         params:
             code=code("comparisons"),
             config=CFG.part("seed", "statistics"),
@@ -207,8 +202,7 @@ for benchmark, rows in CFG.ablation_verdicts().items():
             conda:
                 "../../envs/finer.yaml"
             resources:
-                mem_mb=4000,
-                runtime=20,
+                **need(f"{verb}_ablation_{benchmark}"),
             params:
                 code=code(verb),
                 config=CFG.part("seed", "statistics"),
@@ -231,8 +225,7 @@ rule text_ranker:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **need("text_ranker"),
     params:
         code=code("text-ranker"),
         config=CFG.part("seed", "statistics"),
@@ -260,8 +253,7 @@ if CFG.compared():
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=6000,
-            runtime=60,
+            **need("parity"),
         params:
             code=lookup("models/{model}/parity_code", within=PLAN),
             config=lookup("models/{model}/comparing", within=PLAN),

@@ -38,8 +38,7 @@ else:
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=6000,
-            runtime=120,
+            **need("base_train"),
         params:
             code=code("base-train"),
             recipe=lookup("models/{model}/recipe", within=PLAN),

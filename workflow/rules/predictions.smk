@@ -18,8 +18,7 @@ rule import_predictions:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("import_predictions"),
     params:
         code=code("import-predictions"),
         on_bad_item=CFG.on_bad_item,
@@ -42,8 +41,7 @@ rule export_predictions:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("export_predictions"),
     params:
         code=code("export-predictions"),
     shell:
@@ -64,8 +62,7 @@ rule export_questions:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("export_questions"),
     params:
         code=code("export-predictions"),
     shell:

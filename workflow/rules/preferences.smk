@@ -23,8 +23,7 @@ rule read_long_captions:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **need("read_long_captions"),
     params:
         code=code("read-long-captions"),
         config=lookup("sources/{source}/read", within=PLAN),
@@ -54,8 +53,7 @@ rule import_sharegpt:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **need("import_sharegpt"),
     params:
         code=code("import-sharegpt"),
         config=lookup("sources/{source}/read", within=PLAN),
@@ -80,8 +78,7 @@ rule scene_graphs_of_long_captions:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=16000,
-        runtime=720,
+        **need("scene_graphs_of_long_captions"),
     params:
         code=code("scene-graphs-from-captions"),
         config=CFG.part("scene_graphs"),
@@ -104,8 +101,7 @@ rule phrase:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=16000,
-        runtime=60,
+        **need("phrase"),
     params:
         code=code("phrase"),
         config=CFG.preferring("phraser"),
@@ -130,8 +126,7 @@ rule edit:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=16000,
-        runtime=120,
+        **need("edit"),
     params:
         code=code("edit"),
         config=CFG.preferring("editor", "balanced"),
@@ -158,8 +153,7 @@ rule preference_pairs:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=8000,
-        runtime=30,
+        **need("preference_pairs"),
     params:
         code=code("preference-pairs"),
         config=CFG.part("seed"),
@@ -205,8 +199,7 @@ rule leaks:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **need("leaks"),
     params:
         code=code("leaks"),
         distance=CFG.preferences.leak_distance,
@@ -249,8 +242,7 @@ rule mixture:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("mixture"),
     params:
         code=code("mix"),
         config=lookup("mixtures/{mixture}/draw", within=PLAN),
@@ -271,8 +263,7 @@ rule mixture_held_out:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("mixture_held_out"),
     params:
         code=code("mix"),
         config=lookup("mixtures/{mixture}/draw", within=PLAN),

@@ -16,8 +16,7 @@ rule world_comprecap:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        **need("world_comprecap"),
     params:
         code=code("world-comprecap"),
         config=CFG.part("seed", "world"),
@@ -42,8 +41,7 @@ rule world_docci:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        **need("world_docci"),
     params:
         code=code("world-docci"),
         config=CFG.part("seed", "world"),
@@ -67,8 +65,7 @@ rule world_pixmo:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **need("world_pixmo"),
     params:
         code=code("world-pixmo"),
         config=CFG.part("seed", "world"),
@@ -91,8 +88,7 @@ rule world_instruct:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        **need("world_instruct"),
     params:
         code=code("world-instruct"),
         config=CFG.part("seed", "world"),

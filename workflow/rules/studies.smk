@@ -19,8 +19,7 @@ for suite in STUDIED:
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=4000,
-            runtime=10,
+            **need(f"estimates_study_{suite}"),
         params:
             code=code("estimates"),
             config=CFG.part("seed", "statistics"),

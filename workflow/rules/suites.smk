@@ -29,8 +29,7 @@ rule world_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **need("world_suite"),
     params:
         code=lookup("suites/{evaluated}/world_code", within=PLAN),
         suite=lookup("suites/{evaluated}/module", within=PLAN),
@@ -54,8 +53,7 @@ rule items_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        **need("items_suite"),
     params:
         code=lookup("suites/{evaluated}/items_code", within=PLAN),
         config=lookup("suites/{evaluated}/read", within=PLAN),
@@ -86,9 +84,9 @@ for table, names in OF_TABLE.items():
             model=CFG.asked(),
         conda:
             "../../envs/finer.yaml"
+        threads: need.threads(f"answer_{table}_suites")
         resources:
-            mem_mb=6000,
-            runtime=240,
+            **need(f"answer_{table}_suites"),
         params:
             code=lookup("models/{model}/answer_code", within=PLAN),
             model=lookup("models/{model}/load", within=PLAN),
@@ -112,8 +110,7 @@ rule judge_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **need("judge_suite"),
     params:
         code=lookup("suites/{evaluated}/judge_code", within=PLAN),
         suite=lookup("suites/{evaluated}/module", within=PLAN),
@@ -141,8 +138,7 @@ rule verdicts_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("verdicts_suite"),
     params:
         code=lookup("suites/{evaluated}/verdicts_code", within=PLAN),
         suite=lookup("suites/{evaluated}/module", within=PLAN),
@@ -171,8 +167,7 @@ rule estimates_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        **need("estimates_suite"),
     params:
         code=lookup("suites/{evaluated}/estimates_code", within=PLAN),
         suite=lookup("suites/{evaluated}/module", within=PLAN),
@@ -215,9 +210,9 @@ rule answer_ablation_suites:
         f"{OUT}/benchmarks/answer_ablation_suites.{{model}}.tsv"
     conda:
         "../../envs/finer.yaml"
+    threads: need.threads("answer_ablation_suites")
     resources:
-        mem_mb=6000,
-        runtime=120,
+        **need("answer_ablation_suites"),
     params:
         code=lookup("models/{model}/answer_code", within=PLAN),
         model=lookup("models/{model}/load", within=PLAN),
@@ -240,8 +235,7 @@ rule verdicts_ablation_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        **need("verdicts_ablation_suite"),
     params:
         code=lookup("suites/{evaluated}/verdicts_code", within=PLAN),
         suite=lookup("suites/{evaluated}/module", within=PLAN),
@@ -272,8 +266,7 @@ rule estimates_ablation_suite:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        **need("estimates_ablation_suite"),
     params:
         code=lookup("suites/{evaluated}/estimates_code", within=PLAN),
         suite=lookup("suites/{evaluated}/module", within=PLAN),

@@ -18,9 +18,9 @@ rule train_adapter:
         f"{OUT}/benchmarks/train_adapter.{{tuned}}.tsv"
     conda:
         "../../envs/finer.yaml"
+    threads: need.threads("train_adapter")
     resources:
-        mem_mb=6000,
-        runtime=720,
+        **need("train_adapter"),
     params:
         code=code("train-adapter"),
         launcher=lookup("tunings/{tuned}/launcher", within=PLAN),

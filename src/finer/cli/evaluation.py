@@ -45,7 +45,7 @@ def answer(a: Arguments) -> None:
     answer_items(a.items, a.out, a.run, Checkpoint.read(name, a.load), evaluation, a.code, variant)
 
 
-@verb("config", "model", "engines*", "asked*", ("items?", {"type": int}), "code?", "out*", "run")
+@verb("config*", "model", "engines*", "asked*", ("items?", {"type": int}), "code?", "out*", "run")
 def parity(a: Arguments) -> None:
     """Ask a model the same questions by two engines: the same letters? how far apart are their log-probabilities?"""
     import json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,17 @@ def verb(*options: str | tuple[str, dict[str, Any]]) -> Callable[[Callable[..., 
     return register
 
 
-def comparing(text: str, model: str) -> dict[str, Any]:
-    """Read ``--config`` for comparing engines on a model: its part as JSON, or a whole configuration file."""
-    if text.lstrip().startswith("{"):
-        part: dict[str, Any] = json.loads(text)
+def comparing(texts: Sequence[str], model: str) -> dict[str, Any]:
+    """Read ``--config`` for comparing engines on a model: its part as JSON, or files laid over one another."""
+    if texts and texts[0].lstrip().startswith("{"):
+        part: dict[str, Any] = json.loads(texts[0])
         return part
-    from finer.config import parse
+    from finer.config.overlay import load_files
 
     try:
-        whole: dict[str, Any] = json.loads(parse(settings(text), text).comparing(model))
+        whole: dict[str, Any] = json.loads(load_files(texts).comparing(model))
     except ValueError as error:
-        raise InputError(str(error), file=text, field="model", cure="see docs/new-model.md") from None
+        raise InputError(str(error), file=", ".join(texts), field="model", cure="see docs/new-model.md") from None
     return whole
 
 

@@ -19,7 +19,7 @@ class Model(Section):
     """One MLLM: a directory (or hub id) that the transformers Auto classes load, or a model by API."""
 
     title: str = Field(description="name in tables and figures")
-    size: str = Field("", description="size as tables print it")
+    size: str = Field("", description="size as tables print it; '8B' also sizes its jobs on a cluster")
     role: Literal["subject", "verifier", "study"] = Field(
         "subject", description="subject: a row of the tables; verifier: of negatives; study: of `studies` only"
     )
@@ -53,6 +53,7 @@ class Model(Section):
     adapter_revision: str | None = Field(None, description="commit, tag or branch of the adapter's repository")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = Field("cpu", description="torch device, or auto: spread over the devices that there are")
+    gpus: int = Field(1, ge=1, description="GPUs that its jobs ask for, if `device` is not cpu")
     max_memory: dict[str, str] = Field(
         {}, description='device auto: number of a GPU, or cpu -> the most that it takes ({"0": 20GiB, cpu: 64GiB})'
     )
@@ -83,6 +84,12 @@ class Model(Section):
         {}, description="suite -> file of responses that another toolkit wrote (docs/predictions.md): such a model has "
         "no checkpoint and is a row of the suites' tables only",
     )  # fmt: skip
+
+    @property
+    def billions(self) -> float | None:
+        """Billions of parameters, as far as ``size`` says so."""
+        found = re.match(r"([\d.]+)B", self.size)
+        return float(found[1]) if found else None
 
     @property
     def by_api(self) -> bool:

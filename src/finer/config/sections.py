@@ -48,6 +48,10 @@ class Benchmark(Section):
         "{results} stands for the preset's results folder, {captions} for the key `captions`"
     )
     images: str | None = Field(description="folder of the images; null: captions only, nothing can be answered")
+    size: int | None = Field(
+        None, ge=1, description="about how many images it has: what jobs ask a cluster for grows with it; null: as "
+        "many as the micro world draws, or unknown",
+    )  # fmt: skip
     split: str | None = Field("test", description="split to read, where the format has several; null: all")
     pairs: dict[Setting, Count] = Field(description="number of pairs (two questions each) wanted per setting")
     entity_counts: dict[Literal["multi_obj", "multi_attr", "multi_rel"], Range] = Field(
@@ -104,7 +108,7 @@ class SuiteSource(Section):
         description="its official files; {results}: the preset's results folder, {suite}: the suite's name",
     )
     images: str = Field("{results}/raw/suites/{suite}/images", description="folder of its images")
-    items: Count = Field(200, description="micro world: how many items are written, about")
+    items: Count = Field(200, description="micro world: how many items are written, about; else how many there are")
     prompt: str = Field("official", description="wording (prompts.yaml) that models are asked with")
     prompts: dict[str, str] = Field({}, description="model family -> wording that its models are asked with instead")
     column: str | None = Field(

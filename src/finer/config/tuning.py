@@ -40,6 +40,7 @@ class TuningSource(Section):
     raw: str = Field(description="raw file; {results} stands for the preset's results folder")
     images: str = Field(description="folder of the images")
     split: str | None = Field(None, description="split to read, where the format has several; null: all")
+    size: int | None = Field(None, ge=1, description="about how many captions it has, as for `benchmarks`")
 
 
 class Preferences(Section):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from finer.config.cluster import Cluster
 from finer.config.engines import to_compare
 from finer.config.language import Chat, RoleName
 from finer.config.models import Model
@@ -65,6 +66,7 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     chat: Chat = Chat()
     statistics: Statistics = Statistics()
+    cluster: Cluster = Cluster()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -1,0 +1,138 @@
+"""What jobs ask for: measured costs, grown with the preset and with each attempt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from finer.config.overlay import load_files, overlaid
+from finer.errors import InputError
+from finer.planning.costs import FILE, SCHEMA, Cost, cost_of, load_costs, measure
+from finer.planning.counts import UNITS, Counts, step_of
+from finer.planning.needs import Needs
+
+ROOT = Path(__file__).parent.parent
+COSTS = load_costs(ROOT / FILE)
+MICRO = load_files([ROOT / "config.yaml"])
+PAPER = load_files([ROOT / "config.yaml", ROOT / "workflow/presets/paper.yaml"])
+# Rules without jobs of their own, or whose time is that of a download.
+UNMEASURED = r"all|adapters|bases|captions|predictions|preferences|studies|suites|world|times|base_pinned|retrieve_\w+"
+
+
+def rules() -> dict[str, str]:
+    """Return the text of each rule by its name; those made in a loop by the pattern of their names."""
+    found = {}
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for block in re.split(r"^(?= *rule\b.*:$)", file.read_text(), flags=re.MULTILINE)[1:]:
+            named = re.match(r" *rule (\w+):", block) or re.search(r"name:\s+(.+)\n", block)
+            assert named is not None, block[:200]
+            found[named[1]] = block
+    return found
+
+
+def test_every_rule_that_leaves_this_machine_asks_for_resources_by_its_own_name() -> None:
+    for name, block in rules().items():
+        asked = re.findall(r"\*\*need\((.+?)\)", block)
+        quoted = name if name.startswith(("f'", 'f"')) else f'"{name}"'
+        local = "localrule: True" in block
+        assert asked == ([] if local else [quoted]), name
+        # The benchmark file is named after the rule: that is how costs are measured.
+        kept = re.search(r"/benchmarks/([^.]+)\.", block)
+        assert kept is None or kept[1] in (quoted.removeprefix("f").strip('"'), f"{{{name}}}"), name
+
+
+def test_every_rule_has_costs() -> None:
+    for name in rules():
+        plain = name.removeprefix('f"').removesuffix('"')
+        if "{" not in plain and not re.fullmatch(UNMEASURED, plain) and plain != "table":
+            assert cost_of(plain, COSTS).seconds > 0, plain
+    with pytest.raises(InputError, match="without measured or assumed costs"):
+        cost_of("no_such_rule", COSTS)
+
+
+def test_steps_that_grow_are_in_the_table_with_their_unit() -> None:
+    for step, unit in UNITS.items():
+        assert COSTS[step].unit == unit.name, step
+
+
+def test_a_rule_belongs_to_the_longest_step_that_its_name_begins_with() -> None:
+    assert step_of("verify_0", UNITS) == "verify_0" and step_of("verify_2", UNITS) == "verify"
+    assert step_of("estimates_ablation_comprecap", UNITS) == "estimates_ablation"
+    assert step_of("verdicts_ablation_suite", UNITS) == "verdicts_ablation_suite"
+    assert step_of("answering", UNITS) is None
+
+
+def test_micro_jobs_ask_for_no_gpu_and_for_what_was_measured_with_room() -> None:
+    need = Needs(MICRO, COSTS)
+    for step in COSTS:
+        asked = need(step)
+        assert set(asked) == {"mem_mb", "runtime"}, step
+    answer = need("answer_finer")
+    measured = COSTS["answer_finer"]
+    row = {"model": "qwen2.5-vl-micro@finer-tuning"}
+    assert measured.memory_mb < answer["mem_mb"](row, attempt=1) < 3 * measured.memory_mb  # type: ignore[operator]
+    assert measured.seconds_max < 60 * answer["runtime"](row, attempt=1) < 5 * measured.seconds_max  # type: ignore[operator]
+
+
+def test_an_attempt_more_asks_for_more_memory_and_time_up_to_the_longest_job() -> None:
+    asked = Needs(PAPER, COSTS)("answer_finer")
+    row = {"model": "internvl3.5-8b"}
+    first, second = (tuple(asked[key](row, attempt=n) for key in ("mem_mb", "runtime")) for n in (1, 2))  # type: ignore[operator]
+    assert second[0] == 2 * first[0] and first[1] < second[1] <= PAPER.cluster.longest
+
+
+def test_paper_jobs_ask_for_gpus_where_their_model_runs() -> None:
+    need = Needs(PAPER, COSTS)
+    answer, verify, train = (need(rule) for rule in ("answer_finer", "verify_0", "train_adapter"))
+    assert answer["gpu"]({"model": "internvl3.5-8b@finer-tuning"}) == 1  # type: ignore[operator]
+    assert answer["mem_mb"]({"model": "internvl3.5-8b"}, attempt=1) == 64000  # type: ignore[operator]
+    assert verify["gpu"]({"benchmark": "docci"}) == PAPER.models["qwen2.5-vl-72b"].gpus  # type: ignore[operator]
+    assert train["gpu"]({"tuned": "internvl3.5-14b@finer-tuning"}) == PAPER.tuning.devices  # type: ignore[operator]
+    assert "gpu" not in need("estimates_finer") and "gpu_model" not in answer
+    one = PAPER.model_copy(update={"cluster": PAPER.cluster.model_copy(update={"gpu_model": "a100"})})
+    assert Needs(one, COSTS)("answer_finer")["gpu_model"]({"model": "internvl3.5-8b"}) == "a100"  # type: ignore[operator]
+
+
+def test_a_larger_model_and_more_questions_take_longer() -> None:
+    need = Needs(PAPER, COSTS)
+    small, large = (need.estimate("answer_finer", {"model": f"internvl3.5-{size}b"}) for size in (8, 14))
+    assert small.seconds < large.seconds and small.memory_mb < large.memory_mb and small.assumed
+    few, many = (need.estimate("verify_0", {"benchmark": name}) for name in ("comprecap", "docci"))
+    assert few.seconds < many.seconds and few.items * 8 < many.items
+
+
+def test_counts_follow_the_protocol() -> None:
+    counts = Counts(PAPER)
+    assert counts.questions("comprecap") == 17084 and counts.questions("docci") == 71116
+    assert counts.images("comprecap") == 560 and counts.images("docci") == 5000
+    assert counts.pairs("qwen2.5-vl-7b@finer-tuning") == 120000
+    # As found in the items of the micro preset: three ways of 3,200 questions, and controls.
+    assert Counts(MICRO).asked("docci") == 12800 and Counts(MICRO).granularity("docci") == 1680
+
+
+def test_costs_are_measured_from_benchmark_files(tmp_path: Path) -> None:
+    head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    for name, seconds in (("internvl3.5-micro-s", 100.0), ("internvl3.5-micro-s@finer-tuning", 300.0)):
+        line = f"{seconds}\t0:00:00\t700\t0\t0\t0\t0\t0\t0\t90\n"
+        (tmp_path / f"answer_finer.{name}.tsv").write_text(head + line)
+    (tmp_path / "settle_negatives.docci.tsv").write_text(head + "0.4\t0:00:00\t-\t0\t0\t0\t0\t0\t0\tNA\n")
+    assumed = {"base_train": COSTS["base_train"], "settle_negatives": COSTS["settle_negatives"]}
+    table = measure(sorted(tmp_path.glob("*.tsv")), MICRO, assumed)
+    assert table.schema == SCHEMA and table["step"].to_list() == ["answer_finer", "base_train", "settle_negatives"]
+    answered = Cost(**table.row(0, named=True))
+    assert (answered.jobs, answered.items, answered.seconds, answered.seconds_max) == (2, 25600, 200, 300)
+    assert answered.time(25600) == pytest.approx(200) and answered.time(51200) == pytest.approx(394)
+    assert answered.memory(25600) == 700
+    assert table.filter(pl.col("jobs") == 0)["step"].to_list() == ["base_train"]
+    assert table["memory_mb"].to_list()[2] == 0.0
+
+
+def test_overlays_merge_mappings_and_replace_the_rest() -> None:
+    assert overlaid({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2], "e": None}}) == {
+        "a": {"b": 1, "c": [2], "e": None},
+        "d": 1,
+    }
+    assert PAPER.world is None and "internvl3.5-micro-s" not in PAPER.models
