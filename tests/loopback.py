@@ -71,6 +71,13 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Drip:
+    """The body byte by byte, with so many seconds between two."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Garbage:
     """A body that is no reply."""
 
@@ -78,8 +85,17 @@ class Garbage:
 
 
 Replies = Callable[[Body], "str | Said | dict[str, Any]"]
-Misbehaviour = Slow | Error | Cut | Garbage | Said | None
+Misbehaviour = Slow | Error | Cut | Drip | Garbage | Said | None
 Misbehave = Callable[[Body, int], Misbehaviour]  # (request, how often it came before)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that were killed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def prompt_of(request: Body) -> str:
@@ -103,7 +119,7 @@ class Loopback:
         self.times: list[float] = []
         self.lock = threading.Lock()
         self._seen: Counter[str] = Counter()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -171,6 +187,8 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
             whole = json.dumps(completion(request, said)).encode()
             if isinstance(act, Cut):
                 return self._send(200, whole, {}, upto=len(whole) // 2)
+            if isinstance(act, Drip):
+                return self._drip(whole, act.seconds)
             with server.lock:
                 server.answered[prompt_of(request)] += 1
             return self._send(200, whole, {})
@@ -179,10 +197,12 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
             said = {"message": error.message, "type": "error", "param": None, "code": error.code}
             self._send(error.status, json.dumps({"error": said}).encode(), error.headers)
 
-        def _send(self, status: int, body: bytes, headers: Mapping[str, str], upto: int | None = None) -> None:
+        def _send(
+            self, status: int, body: bytes, headers: Mapping[str, str], upto: int | None = None, length: int = 0
+        ) -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(length or len(body)))
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -190,6 +210,13 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
             self.wfile.flush()
             if upto is not None:
                 self.close_connection = True
+
+        def _drip(self, body: bytes, seconds: float) -> None:
+            self._send(200, b"", {}, length=len(body))
+            for place in range(len(body)):
+                self.wfile.write(body[place : place + 1])
+                self.wfile.flush()
+                time.sleep(seconds)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

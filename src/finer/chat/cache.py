@@ -23,6 +23,7 @@ from finer.chat.shards import costs_of, find, shard_files, write_shard
 
 FOLD_AFTER = 2000  # replies in the journal
 _PATIENCE = 2.0  # seconds of waiting for the lock before it is told
+_LOOK = 0.002  # seconds between two tries: others hold it for one line of the journal, as a rule
 _ROUNDING = 1e-9  # of sums of money
 
 
@@ -109,13 +110,23 @@ class Cache:
         with self._exclusive():
             self._append({"release": key, "owner": self._owner})
 
+    def release_all(self) -> None:
+        """Give back all claims of this job, such as an interrupt left."""
+        with self._exclusive():
+            self._release_own()
+
+    def _release_own(self) -> None:
+        for key in [key for key, (owner, _) in self._claims.items() if owner == self._owner]:
+            self._append({"release": key, "owner": self._owner})
+
     def close(self) -> None:
         """Fold the journal into a shard."""
         if self._alive.is_locked:
             with self._exclusive():
-                for key in [key for key, (owner, _) in self._claims.items() if owner == self._owner]:
-                    self._append({"release": key, "owner": self._owner})
+                self._release_own()
                 self._fold()
+                for file in (self.folder / "owners").iterdir():
+                    self._is_alive(file.name)  # removes what dead jobs left
             self._owner_file(self._owner).unlink(missing_ok=True)
             self._alive.release()
 
@@ -123,10 +134,10 @@ class Cache:
     def _exclusive(self) -> Iterator[None]:
         """Hold the folder's lock, knowing all that others have written."""
         try:
-            self._lock.acquire(timeout=_PATIENCE)
+            self._lock.acquire(timeout=_PATIENCE, poll_interval=_LOOK)
         except Timeout:
             print(f"waiting for another job that is writing in {self.folder}", file=sys.stderr)
-            self._lock.acquire()
+            self._lock.acquire(poll_interval=_LOOK)
         try:
             self._refresh()
             yield

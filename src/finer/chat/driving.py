@@ -14,6 +14,7 @@ from finer.chat.messages import Failure, Request
 from finer.errors import InputError
 
 _POLL = 0.1  # seconds between two looks at what other jobs have done
+_FEWEST_FAILURES = 8  # in a row that mean an outage, not a request that a server cannot digest
 
 
 class Desk(Protocol):
@@ -35,8 +36,8 @@ class Desk(Protocol):
 async def concurrently(backend: Concurrent, keys: Iterable[str], desk: Desk) -> None:
     """Ask requests one by one, ``backend.concurrency`` at a time.
 
-    Stops to start new ones when the budget is spent, when no attempt can succeed, or when as many requests in a row
-    as run at once have failed; those that run are awaited and kept.
+    Stops to start new ones when the budget is spent, when no attempt can succeed, or when twice as many requests
+    in a row as run at once have failed; those that run are awaited and kept.
 
     Raises:
         InputError: no attempt can succeed.
@@ -92,7 +93,7 @@ class _State:
         self.desk.take(key, answer)
         failed = isinstance(answer.result, Failure)
         self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
-        if self._failed_in_a_row >= self.backend.concurrency:
+        if self._failed_in_a_row >= max(_FEWEST_FAILURES, 2 * self.backend.concurrency):
             self.stopped = True
 
 

@@ -17,7 +17,7 @@ from finer.store import read_tables
 
 _MILLION = 1e6
 _TURN_TOKENS = 16  # marks of a turn in chat templates, rounded up
-_IMAGE_TOKENS = 2880  # of an image in LLaVA-1.6, whatever its size
+_IMAGE_TOKENS = 13 * 256  # of an image in InternVL at its most tiles, whatever its size
 _PIXELS_A_TOKEN = 28 * 28  # Qwen2.5-VL; others take fewer tokens of an image
 
 

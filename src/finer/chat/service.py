@@ -20,7 +20,7 @@ from finer.chat.driving import concurrently, in_batches
 from finer.chat.journal import Entry
 from finer.chat.ledger import money, most_money
 from finer.chat.messages import Failure, Reply, Request
-from finer.config.language import Backend, LanguageModel
+from finer.config.language import Backend, LanguageModel, shown_address
 from finer.errors import InputError
 from finer.progress import progress_bar
 
@@ -102,6 +102,7 @@ class Service:
             raise _offline(self, job.requests[missing[0]], missing)
         if self._carrier is None:
             self._carrier = carrier(self.backend, self.model)
+        self.cache.release_all()
         with progress_bar(known + len(missing), f"{self.role} {self.name}", done=known) as bar:
             job.advance = bar.update
             if self.backend.kind == "http":
@@ -167,7 +168,8 @@ class _Job:
         reasons = Counter(failure.reason for failure in self.failures.values())
         last = list(self.failures.values())[-1]
         raise InputError(
-            "the server does not answer", file=self.service.backend.base_url, field=f"model {self.service.name}",
+            "the server does not answer",
+            file=shown_address(self.service.backend.base_url or ""), field=f"model {self.service.name}",
             found=f"{', '.join(f'{n} x {reason}' for reason, n in sorted(reasons.items()))} in a row; "
             f"the last: {last.detail}", expected=f"a reply within {last.attempts} attempts",
             cure=f"start the server, or correct `base_url`; {len(found)} replies are kept, and a rerun asks the other "
@@ -181,7 +183,13 @@ def carrier(backend: Backend, model: LanguageModel) -> Concurrent | Batched:
         from finer.chat.backends.http import HttpBackend
 
         return HttpBackend(backend, model)
-    raise NotImplementedError(backend.kind)
+    if backend.kind == "vllm":
+        from finer.chat.backends.vllm import VllmBackend
+
+        return VllmBackend(backend, model)
+    from finer.chat.backends.transformers import TransformersBackend
+
+    return TransformersBackend(model)
 
 
 def _reply(entry: Entry) -> Reply:

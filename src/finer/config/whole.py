@@ -148,17 +148,20 @@ class Config(Section):
             "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
         }  # fmt: skip
 
-    def role(self, name: RoleName) -> str:
-        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role."""
+    def role(self, name: RoleName, access: bool = True) -> str:
+        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role.
+
+        Without ``access`` it is what the replies depend on: a new budget or address is no reason to run a job again.
+        Then ``chat_access`` must stand in the environment of the job (``finer.chat.roles.ACCESS``).
+        """
         if self._role_settings()[name] != "llm":
             return ""
-        role = self.chat.roles[name]
-        model = self.chat.models[role.model]
-        parts = {"settings": role, "model": model, "backend": self.chat.backends[model.backend]}
-        return _compact(
-            {"role": name, "name": role.model, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
-            | {key: part.model_dump(mode="json") for key, part in parts.items()}
-        )
+        role = self.chat.role(name)
+        return _compact(role | {"access": json.loads(self.chat_access())} if access else role)
+
+    def chat_access(self) -> str:
+        """Return where and how language models are reached, as JSON."""
+        return _compact(self.chat.access(self.resolve(self.chat.cache)))
 
     @property
     def root(self) -> str:
@@ -243,6 +246,10 @@ class Config(Section):
             values = {key: _kept(entry) if key in _REMOVABLE else entry for key, entry in values.items()}
             if isinstance(given := values.get("preferences"), dict):
                 values["preferences"] = {**given, "sources": _kept(given.get("sources", {}))}
+            if isinstance(given := values.get("chat"), dict):
+                values["chat"] = {
+                    key: _kept(entry) if isinstance(entry, dict) else entry for key, entry in given.items()
+                }
             if isinstance(given := values.get("ablations"), dict):
                 values["ablations"] = {
                     name: {**entry, "rows": _kept(entry.get("rows"))} if isinstance(entry, dict) else entry

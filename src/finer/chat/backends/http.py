@@ -6,28 +6,25 @@ The official client carries them; its own retries are off, since attempts are co
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletion
-from PIL import Image
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
 from finer.chat.backends.backend import Answer
 from finer.chat.backends.http_errors import PassingError, explain, is_too_long, passing, refused
+from finer.chat.backends.wire import turn
 from finer.chat.ledger import most_input_tokens
-from finer.chat.messages import Failure, Message, Reply, Request
-from finer.config.language import Backend, LanguageModel
+from finer.chat.messages import Failure, Reply, Request
+from finer.config.language import Backend, LanguageModel, shown_address
 from finer.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -130,17 +127,11 @@ def _key(backend: Backend) -> str:
     return key
 
 
-def shown_address(address: str) -> str:
-    """Return an address without user name and password."""
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 def body_of(request: Request, backend: Backend, model: LanguageModel) -> dict[str, Any]:
     """Return a request as the server reads it; ``options`` of the model add fields, replace, or (null) remove them."""
     body: dict[str, Any] = {
         "model": model.model,
-        "messages": [_turn(message) for message in request.messages],
+        "messages": [turn(message) for message in request.messages],
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
     }
@@ -156,20 +147,6 @@ def body_of(request: Request, backend: Backend, model: LanguageModel) -> dict[st
 
 def _name(schema: Mapping[str, Any]) -> str:
     return re.sub(r"\W", "_", str(schema.get("title") or "reply"))[:64]
-
-
-def _turn(message: Message) -> dict[str, Any]:
-    if not message.images:
-        return {"role": message.role, "content": message.text}
-    shown = [{"type": "image_url", "image_url": {"url": data_url(path)}} for path in message.images]
-    return {"role": message.role, "content": [*shown, {"type": "text", "text": message.text}]}
-
-
-def data_url(path: Path) -> str:
-    """Return an image file as it is, inline."""
-    with Image.open(path) as image:
-        kind = Image.MIME.get(image.format or "", "application/octet-stream")
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def reply_of(raw: ChatCompletion, request: Request) -> Reply:
