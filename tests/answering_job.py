@@ -15,7 +15,7 @@ import torch
 from finer.config import Evaluation
 from finer.mllm import registry
 from finer.mllm.answering import answer_items
-from finer.mllm.engine import Answer, Engine, Query, Scores
+from finer.mllm.questions import Answer, Engine, Query, Scores
 from finer.mllm.registry import Checkpoint
 
 SETTINGS = Evaluation(shard_items=8, batch_tokens=512)
@@ -23,6 +23,8 @@ SETTINGS = Evaluation(shard_items=8, batch_tokens=512)
 
 class Logged:
     """An engine that records what it is asked."""
+
+    scores = True
 
     def __init__(self, engine: Engine, log: Path, pause: float) -> None:
         self.engine, self.log, self.pause, self.name = engine, log, pause, engine.name

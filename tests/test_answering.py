@@ -19,7 +19,7 @@ import answering_job
 from finer.errors import InputError
 from finer.keys import stable_key
 from finer.mllm.answering import ASKED, respond
-from finer.mllm.engine import Answer, Query, Scores
+from finer.mllm.questions import Answer, Query, Scores
 from finer.mllm.shards import Parts, cut, run_sharded
 from finer.progress import progress_bar
 from finer.schemas import ITEMS, RESPONSES, RUNS, TEXT, Table
@@ -146,6 +146,7 @@ class Counting:
     """An engine that counts the questions it scores and finds all options alike."""
 
     name = "counting"
+    scores = True
 
     def __init__(self) -> None:
         self.asked: list[Query] = []

@@ -13,7 +13,8 @@ import torch
 
 from finer.errors import InputError
 from finer.mllm import prefix
-from finer.mllm.engine import Answer, Query, TransformersEngine, _first_words
+from finer.mllm.engine import TransformersEngine
+from finer.mllm.questions import Answer, Query, first_words
 from tiny_models import FAMILIES, multiple_choice, phrase, save_images, save_tiny
 
 TOLERANCE = 1e-4
@@ -178,7 +179,7 @@ def test_a_first_word_that_begins_longer_tokens_has_their_common_chance() -> Non
     """Tokens "No, but I can see a" and "No, but I can see an" exclude each other: either says "No"."""
     options, ids = ["No, a", "No, an", "No, a", "Yes, a"], [(1, 5), (2, 5), (1, 6), (3, 5)]
     values = [[math.log(0.2), -1.0], [math.log(0.3), -1.0], [math.log(0.2), -1.0], [math.log(0.1), -1.0]]
-    firsts = _first_words(options, ids, [1] * 4, values)
+    firsts = first_words(options, ids, [1] * 4, values)
     assert firsts[0] == firsts[1] == firsts[2] == pytest.approx(math.log(0.5))
     assert firsts[3] == math.log(0.1)  # exactly: nothing to add up
 

@@ -1,4 +1,4 @@
-"""The four architectures: built, saved, loaded by the one path every checkpoint takes."""
+"""The five architectures: built, saved, loaded by the one path every checkpoint takes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from finer.errors import InputError
+from finer.mllm import processors
 from finer.mllm.families import (
     FAMILIES,
     build,
@@ -19,6 +20,7 @@ from finer.mllm.families import (
     save,
     tiny,
 )
+from finer.mllm.images import Images
 from finer.mllm.processors import load_processor
 from finer.mllm.tokenizer import SINGLE_TOKENS
 
@@ -116,3 +118,82 @@ def test_a_folder_without_a_model_is_an_input_error(tmp_path):
 def test_unknown_family_names_the_known_ones():
     with pytest.raises(InputError, match="internvl"):
         tiny("unheard_of")
+
+
+# ---------------------------------------------------------------- options that decide numbers
+WIDE = Image.effect_noise((400, 300), 80).convert("RGB")
+
+
+def _encoded(processor, image):
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "x"}]}], add_generation_prompt=True
+    )
+    return processor(text=[text], images=[[image]], return_tensors="pt")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder of a tiny model of each family."""
+    root = tmp_path_factory.mktemp("saved")
+    for family in FAMILIES:
+        save(*build(tiny(family), seed=3), root / family)
+    return root
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+def test_a_pixel_budget_bounds_the_image(saved, family):
+    patches = {
+        pixels: _encoded(load_processor(saved / family, images=Images(min_pixels=1, max_pixels=pixels)), WIDE)
+        for pixels in (2304, 9216, 40000)
+    }
+    counts = {pixels: encoded["pixel_values"].shape[0] for pixels, encoded in patches.items()}
+    assert all(count * 12 * 12 <= pixels for pixels, count in counts.items())
+    assert counts[2304] < counts[9216] < counts[40000]
+
+
+def test_a_small_image_is_enlarged_to_the_least_pixels(saved):
+    small = Image.effect_noise((48, 48), 80).convert("RGB")
+    least = load_processor(saved / "qwen2_5_vl", images=Images(min_pixels=40000, max_pixels=50000))
+    assert _encoded(least, small)["pixel_values"].shape[0] * 144 >= 40000
+
+
+@pytest.mark.parametrize(("tiles", "expected"), [(1, 1), (4, 5), (None, 1)])
+def test_tiles_are_bounded(saved, tiles, expected):
+    """Several tiles come with an overview of the whole image."""
+    encoded = _encoded(load_processor(saved / "internvl", images=Images(max_tiles=tiles)), WIDE)
+    assert encoded["pixel_values"].shape[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("family", "images", "found"),
+    [
+        ("internvl", Images(max_pixels=9216), "no such budget"),
+        ("llava", Images(max_tiles=2), "no such budget"),
+        ("qwen3_vl", Images(min_pixels=10_000), "smallest image is larger"),
+        ("llava_next", Images(backend="torchvision"), "torchvision is not installed"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(saved, monkeypatch, family, images, found):
+    monkeypatch.setattr(processors, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=found):
+        load_processor(saved / family, images=images)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_options_of_large_models_load_and_answer_here_too(saved, family, device, attention):
+    limits = {"cpu": "1GiB"} if device == "auto" else {}
+    model, processor = load(saved / family, torch.bfloat16, device, attention, max_memory=limits)
+    assert model.dtype == torch.bfloat16 and model.config._attn_implementation == attention
+    encoded = {
+        name: value.to(torch.bfloat16) if value.is_floating_point() else value
+        for name, value in _encoded(processor, IMAGE).items()
+    }
+    with torch.inference_mode():
+        assert model(**encoded).logits.isfinite().all()
+
+
+def test_attention_that_is_not_installed_is_named(saved):
+    with pytest.raises(InputError, match="attention"):
+        load(saved / "llava", attention="flash_attention_2")

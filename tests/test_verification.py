@@ -12,7 +12,7 @@ import pytest
 
 from finer.config import Evaluation, Negatives
 from finer.errors import InputError
-from finer.mllm.engine import Answer, Query
+from finer.mllm.questions import Answer, Query
 from finer.mllm.registry import Checkpoint
 from finer.negatives.calibrate import calibrate
 from finer.negatives.settle import failed

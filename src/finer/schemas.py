@@ -313,15 +313,18 @@ RESPONSES = Table(
         "variant": TEXT,  # base, or the name of an adapter
         "answering": TEXT,
         "control": TEXT,
-        "text": TEXT,  # greedy text, at most as many new tokens as asked for; text: the option that would be said
-        "option_logprobs": REALS,  # natural log-probability of each option (letter: of its letter as first token)
+        # Greedy text, at most as many new tokens as asked for; text: the option that would be said. Null: not asked,
+        # since the engine cannot ask it; such a response gets no verdict.
+        "text": TEXT,
+        # Natural log-probability of each option (letter: of its letter as first token); null where it is not told.
+        "option_logprobs": REALS,
         "option_mean_logprobs": REALS,  # the same per token of the option
         "option_first_logprobs": REALS,  # text: of each option's first word, one value a distinct word
-        "engine": TEXT,
+        "engine": TEXT,  # its name, a blank, its version
         "run_id": TEXT,
     },
     key=("item_id", "model", "variant", "answering", "control"),
-    nullable=frozenset({"option_mean_logprobs", "option_first_logprobs"}),
+    nullable=frozenset({"text", "option_logprobs", "option_mean_logprobs", "option_first_logprobs"}),
     choices={"answering": ANSWERING, "control": CONTROLS},
 )
 VERDICTS = Table(
@@ -518,9 +521,26 @@ RUNS = Table(
         "started": TEXT,
         "seconds": REAL,
         "items": INT,
+        "engine": TEXT,  # what asked the model: its name, a blank, its version
+        "numerics": TEXT,  # JSON: precision, device, attention, how images become pixels, …
+        "source": TEXT,  # "repository@commit" of a checkpoint that was retrieved
+        "unasked": INT,  # items that the engine cannot ask
     },
     key=("run_id",),
-    nullable=frozenset({"model", "model_revision", "variant", "adapter_revision", "prompt_hash", "items"}),
+    nullable=frozenset(
+        {
+            "model",
+            "model_revision",
+            "variant",
+            "adapter_revision",
+            "prompt_hash",
+            "items",
+            "engine",
+            "numerics",
+            "source",
+            "unasked",
+        }
+    ),
 )
 
 CALLS = Table(
@@ -547,6 +567,23 @@ CALLS = Table(
     nullable=frozenset({"revision", "reply", "finish", "problem", "input_tokens", "output_tokens", "cost"}),
 )
 
+PARITY = Table(
+    "parity",
+    {
+        "model": TEXT,
+        "engine": TEXT,  # as in RESPONSES; a path of it after another blank
+        "other": TEXT,
+        "items": INT,
+        "agreement": REAL,  # percent of the items with the same letter
+        "compared": INT,  # log-probabilities of letters that both told
+        "largest_gap": REAL,  # between these; null where there are none
+        "mean_gap": REAL,
+        "run_id": TEXT,
+    },
+    key=("model", "engine", "other"),
+    nullable=frozenset({"largest_gap", "mean_gap"}),
+)
+
 TABLES = {
     table.name: table
     for table in (
@@ -554,6 +591,6 @@ TABLES = {
         PHRASES, EDITS, LEAKS, PREFERENCES, TRAINING_LOG,
         ITEMS, RESPONSES, VERDICTS, ESTIMATES, COMPARISONS, SUITE_ESTIMATES, SUITE_COMPARISONS,
         JUDGEMENTS, JUDGE_AGREEMENT,
-        TEXT_RANKER, TRUTHS, AUDIT, RUNS, CALLS,
+        TEXT_RANKER, TRUTHS, AUDIT, RUNS, CALLS, PARITY,
     )
 }  # fmt: skip

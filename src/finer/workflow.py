@@ -16,6 +16,7 @@ from typing import Any
 
 from finer.config import Config, parse
 from finer.errors import InputError
+from finer.mllm.registry import ENGINE_MODULES
 from finer.retrieval.sources import needed, registry
 
 PACKAGE = Path(__file__).parent
@@ -45,8 +46,13 @@ def code(verb: str, *named: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def with_suite_code(plan: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Add to each suite's plan the fingerprints of what its rules run: they load the suite's module by name."""
+def with_code(plan: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Add the fingerprints of what rules run that load modules by name: suites, and the engines of models."""
+    for entry in plan["models"].values():
+        engine = ENGINE_MODULES[entry["engine"]]
+        entry |= {"answer_code": code("answer", engine), "verify_code": code("verify", engine)}
+        if "compared" in entry:
+            entry["parity_code"] = code("parity", *(ENGINE_MODULES[name] for name in entry["compared"]))
     for entry in plan["suites"].values():
         named = _suite_module(entry["module"])
         entry |= {

@@ -236,7 +236,7 @@ for k in VERIFIED:
         resources:
             **need(f"verify_{k}"),
         params:
-            code=code("verify"),
+            code=PLAN["models"][CFG.negatives.verifier]["verify_code"],
             config=CFG.verifying(),
             model=PLAN["models"][CFG.negatives.verifier]["load"],
             name=CFG.negatives.verifier,

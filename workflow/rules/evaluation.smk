@@ -89,7 +89,7 @@ for suite, (source, benchmarks) in ASKED.items():
         resources:
             **need(f"answer_{suite}"),
         params:
-            code=code("answer"),
+            code=lookup("models/{model}/answer_code", within=PLAN),
             model=lookup("models/{model}/load", within=PLAN),
             config=CFG.asking(),
         shell:
@@ -225,3 +225,33 @@ rule text_ranker:
         config=CFG.part("seed", "statistics"),
     shell:
         "python -m finer text-ranker --config {params.config:q} --pairs {input} --out {output} 2> >(tee {log} >&2)"
+
+
+# Models of one table that different engines ask are asked by both first.
+if CFG.compared():
+
+    rule parity:
+        input:
+            asked=[f"{OUT}/items/finer/{name}.parquet" for name in CFG.tests],
+            images=[PLAN["benchmarks"][name]["images"] for name in CFG.tests],
+            model=lookup("models/{model}/checkpoint", within=PLAN),
+        output:
+            parity=[f"{OUT}/parity/{{model}}.{kind}" for kind in ("parquet", "csv")],
+            run=f"{OUT}/parity/{{model}}.run.parquet",
+        log:
+            f"{OUT}/logs/parity.{{model}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/parity.{{model}}.tsv"
+        wildcard_constraints:
+            model="|".join(CFG.compared()),
+        conda:
+            "../../envs/finer.yaml"
+        resources:
+            **need("parity"),
+        params:
+            code=lookup("models/{model}/parity_code", within=PLAN),
+            config=lookup("models/{model}/comparing", within=PLAN),
+            engines=lookup("models/{model}/compared", within=PLAN),
+        shell:
+            "python -m finer parity --config {params.config:q} --code {params.code} --model {wildcards.model}"
+            " --engines {params.engines} --asked {input.asked} --out {output.parity} --run {output.run} 2> >(tee {log} >&2)"

@@ -66,6 +66,25 @@ rule retrieve_model:
         " 2> >(tee {log} >&2)"
 
 
+rule retrieve_adapter:
+    # Released adapters, merged into their base when it is loaded.
+    output:
+        directory(f"{OUT}/adapters/released/{{model}}"),
+    log:
+        f"{OUT}/logs/retrieve_adapter.{{model}}.log",
+    wildcard_constraints:
+        model=CFG.sources("adapter_repo"),
+    localrule: True
+    conda:
+        "../../envs/finer.yaml"
+    params:
+        repo=lookup("models/{model}/adapter_repo", within=PLAN),
+        revision=lookup("models/{model}/adapter_revision", within=PLAN),
+    shell:
+        "python -m finer retrieve-model --repo {params.repo} --revision {params.revision} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
 rule bases:
     # All micro models; with `micro: {base_weights: train}` they are trained first.
     input:

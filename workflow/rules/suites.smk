@@ -95,10 +95,11 @@ for group, entry in GROUPS.items():
             model=entry.pattern,
         conda:
             "../../envs/finer.yaml"
+        threads: need.threads(f"answer_{group}_suites")
         resources:
             **need(f"answer_{group}_suites"),
         params:
-            code=code("answer"),
+            code=lookup("models/{model}/answer_code", within=PLAN),
             model=lookup("models/{model}/load", within=PLAN),
             config=CFG.asking(),
         shell:
@@ -281,6 +282,11 @@ for table, names in SUITE_TABLES.items():
             comparisons=[
                 f"{OUT}/estimates/suites/{name}.comparisons.parquet" for name in names
             ],
+            runs=[
+                f"{OUT}/responses/{row}/{table.split('_')[0]}_suites.run.parquet"
+                for row in CFG.rows
+            ],
+            parity=[f"{OUT}/parity/{name}.parquet" for name in CFG.compared()],
         output:
             [f"{OUT}/tables/{table}.{kind}" for kind in FORMATS],
         log:
@@ -296,7 +302,8 @@ for table, names in SUITE_TABLES.items():
             table=table,
         shell:
             "python -m finer table-suites --config {params.config:q} --table {params.table} --estimates {input.estimates}"
-            " --comparisons {input.comparisons} --out {output} 2> >(tee {log} >&2)"
+            " --comparisons {input.comparisons} --runs {input.runs} --parity {input.parity} --out {output}"
+            " 2> >(tee {log} >&2)"
 
 
 rule suites:

@@ -36,6 +36,8 @@ for table in MADE:
             comparisons=(
                 f"{OUT}/estimates/comparisons.finer.parquet" if TUNED_ROWS else []
             ),
+            runs=[f"{OUT}/responses/{row}/finer.run.parquet" for row in CFG.rows],
+            parity=[f"{OUT}/parity/{name}.parquet" for name in CFG.compared()],
             ranker=(
                 f"{OUT}/estimates/text_ranker.parquet"
                 if table == "blind_controls"
@@ -59,7 +61,8 @@ for table in MADE:
             ),
         shell:
             "python -m finer {params.verb} --config {params.config:q} --estimates {input.estimates}"
-            " --comparisons {input.comparisons}{params.ranker} --out {output} 2> >(tee {log} >&2)"
+            " --comparisons {input.comparisons}{params.ranker} --runs {input.runs} --parity {input.parity}"
+            " --out {output} 2> >(tee {log} >&2)"
 
 
 for ablation in CFG.ablations:
@@ -189,6 +192,11 @@ rule catalogue:
     # Views on every table of this configuration: one process writes the file, so it is one local rule.
     input:
         [f"{OUT}/estimates/{suite}.parquet" for suite in CATALOGUED],
+        [
+            f"{OUT}/parity/{name}{part}.parquet"
+            for name in CFG.compared()
+            for part in ("", ".run")
+        ],
         [f"{OUT}/estimates/comparisons.{suite}.parquet" for suite in COMPARED],
         [
             f"{OUT}/tuning/{part}/{row}.parquet"

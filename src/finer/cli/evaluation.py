@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finer.cli.verb import Arguments, settings, verb
+from finer.cli.verb import Arguments, comparing, settings, verb
 
 
 @verb("config", "pairs", "images", "out")
@@ -43,6 +43,30 @@ def answer(a: Arguments) -> None:
     evaluation = Evaluation(**settings(a.config)["evaluation"])
     name, variant = subject(a.model)
     answer_items(a.items, a.out, a.run, Checkpoint.read(name, a.load), evaluation, a.code, variant)
+
+
+@verb("config*", "model", "engines*", "asked*", ("items?", {"type": int}), "code?", "out*", "run")
+def parity(a: Arguments) -> None:
+    """Ask a model the same questions by two engines: the same letters? how far apart are their log-probabilities?"""
+    import json
+
+    from finer.config import Evaluation
+    from finer.config.engines import within
+    from finer.config.tuning import subject
+    from finer.mllm.registry import Checkpoint
+    from finer.scoring.parity import Way, compare_engines, write_parity
+
+    values = comparing(a.config, a.model)
+    evaluation = Evaluation(**values["evaluation"], parity=values["parity"])
+    if a.items is not None:
+        evaluation = evaluation.model_copy(update={"parity": evaluation.parity.model_copy(update={"items": a.items})})
+    checkpoint = Checkpoint.read(subject(a.model)[0], values["load"])
+    ways = [Way.read(text) for text in a.engines]
+    found, run = compare_engines(a.asked or values["items"], ways, checkpoint, evaluation, a.code or "by hand")
+    write_parity(found, run, a.out, a.run)
+    row = found.row(0, named=True)
+    limits = evaluation.parity
+    print(json.dumps({**row, "within": within(row, limits.agreement, limits.gap)}, indent=2))
 
 
 @verb("items*", "responses*", "out")

@@ -90,12 +90,14 @@ def table_judge_agreement(a: Arguments) -> None:
     write_judge_agreement(a.agreement, a.out, values["suites"], values["confidence"])
 
 
-@verb("config", "table", "estimates*", "comparisons*", "out*")
+@verb("config", "table", "estimates*", "comparisons*", "runs*", "parity*", "out*")
 def table_suites(a: Arguments) -> None:
     """Write a table of suites."""
+    from finer.tables.engines import with_engines
     from finer.tables.shown import shown
     from finer.tables.suite_tables import write_suites
 
     values = settings(a.config)
     suites = values.pop("suites")
-    write_suites(a.table, a.estimates, a.comparisons, a.out, shown(values), suites)
+    what = with_engines(shown(values), a.runs, a.parity)
+    write_suites(a.table, a.estimates, a.comparisons, a.out, what, suites)

@@ -5,31 +5,37 @@ from __future__ import annotations
 from finer.cli.verb import Arguments, settings, verb
 
 
-@verb("config", "estimates*", "comparisons*", "out*")
+@verb("config", "estimates*", "comparisons*", "runs*", "parity*", "out*")
 def table_finer_benchmarks(a: Arguments) -> None:
     """Write the FINER table as Markdown, CSV, LaTeX and HTML."""
+    from finer.tables.engines import with_engines
     from finer.tables.finer_benchmarks import write_finer_benchmarks
     from finer.tables.shown import shown
 
-    write_finer_benchmarks(a.estimates, a.comparisons, a.out, shown(settings(a.config)))
+    what = with_engines(shown(settings(a.config)), a.runs, a.parity)
+    write_finer_benchmarks(a.estimates, a.comparisons, a.out, what)
 
 
-@verb("config", "estimates*", "comparisons*", "out*")
+@verb("config", "estimates*", "comparisons*", "runs*", "parity*", "out*")
 def table_finer_answering(a: Arguments) -> None:
     """Write the three ways of answering side by side."""
+    from finer.tables.engines import with_engines
     from finer.tables.finer_answering import write_finer_answering
     from finer.tables.shown import shown
 
-    write_finer_answering(a.estimates, a.comparisons, a.out, shown(settings(a.config)))
+    what = with_engines(shown(settings(a.config)), a.runs, a.parity)
+    write_finer_answering(a.estimates, a.comparisons, a.out, what)
 
 
-@verb("config", "estimates*", "comparisons*", "ranker", "out*")
+@verb("config", "estimates*", "comparisons*", "ranker", "runs*", "parity*", "out*")
 def table_blind_controls(a: Arguments) -> None:
     """Write what is right without seeing the image, and what seeing adds."""
     from finer.tables.blind_controls import write_blind_controls
+    from finer.tables.engines import with_engines
     from finer.tables.shown import shown
 
-    write_blind_controls(a.estimates, a.comparisons, a.ranker, a.out, shown(settings(a.config)))
+    what = with_engines(shown(settings(a.config)), a.runs, a.parity)
+    write_blind_controls(a.estimates, a.comparisons, a.ranker, a.out, what)
 
 
 @verb("config", "audits*", "verified*", "unverified*", "out*")
@@ -38,7 +44,7 @@ def table_audit(a: Arguments) -> None:
     from finer.tables.audit import write_audit
     from finer.tables.shown import shown
 
-    write_audit(a.audits, a.verified, a.unverified, a.out, shown(settings(a.config)))
+    write_audit(a.audits, a.verified, a.unverified, a.out, shown(settings(a.config)).asked())
 
 
 @verb("config", "estimates*", "out*")
@@ -56,7 +62,7 @@ def figure_entity_count(a: Arguments) -> None:
     from finer.tables.figures import write_entity_count
     from finer.tables.shown import shown
 
-    write_entity_count(a.estimates, a.out, shown(settings(a.config)))
+    write_entity_count(a.estimates, a.out, shown(settings(a.config)).asked())
 
 
 @verb("config", "name", "estimates*", "comparisons*", "suites*", "suite-comparisons*", "out*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,20 @@ def verb(*options: str | tuple[str, dict[str, Any]]) -> Callable[[Callable[..., 
         return function
 
     return register
+
+
+def comparing(texts: Sequence[str], model: str) -> dict[str, Any]:
+    """Read ``--config`` for comparing engines on a model: its part as JSON, or files laid over one another."""
+    if texts and texts[0].lstrip().startswith("{"):
+        part: dict[str, Any] = json.loads(texts[0])
+        return part
+    from finer.config.overlay import load_files
+
+    try:
+        whole: dict[str, Any] = json.loads(load_files(texts).comparing(model))
+    except ValueError as error:
+        raise InputError(str(error), file=", ".join(texts), field="model", cure="see docs/new-model.md") from None
+    return whole
 
 
 def settings(text: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 The JSON schema and the table in the docs are generated from these classes.
 """
 
-from finer.config.sections import Evaluation, Model, Negatives, Range
+from finer.config.models import Model
+from finer.config.sections import Evaluation, Negatives, Range
 from finer.config.tuning import Mixture, Preferences, Training
 from finer.config.whole import Config, parse
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -104,57 +103,6 @@ class Negatives(Section):
     )
 
 
-class Model(Section):
-    """One MLLM: a directory (or hub id) that the transformers Auto classes load."""
-
-    title: str = Field(description="name in tables and figures")
-    size: str = Field("", description="size as tables print it; '8B' also sizes its jobs on a cluster")
-    role: Literal["subject", "verifier", "study"] = Field(
-        "subject", description="subject: a row of the tables; verifier: of negatives; study: of `studies` only"
-    )
-    family: Literal["llava_next", "qwen2_5_vl", "internvl", "qwen3_vl"] | None = Field(
-        None, description="how it is loaded and asked; may be null only with `predictions`"
-    )
-    path: str = Field(
-        "{results}/models/{model}",
-        description="directory of the checkpoint; {results} stands for the preset's results folder, {model} for "
-        "the model's name",
-    )
-    recipe: Name | None = Field(None, description="micro models: training recipe; the weights are pinned or trained")
-    grown_from: Name | None = Field(
-        None, description="micro models: the model whose trained weights this one starts from, so it is made first"
-    )
-    repo: str | None = Field(None, description="hub repository to retrieve the checkpoint from")
-    revision: str | None = Field(None, description="commit, tag or branch of the repository")
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: str = Field("cpu", description="torch device, or auto")
-    gpus: int = Field(1, ge=1, description="GPUs that its jobs ask for, if `device` is not cpu")
-    attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
-    published: str | None = Field(None, description="`model,size` of the published row that this model reproduces")
-    predictions: dict[Name, str] = Field(
-        {}, description="suite -> file of responses that another toolkit wrote (docs/predictions.md): such a model has "
-        "no checkpoint and is a row of the suites' tables only",
-    )  # fmt: skip
-
-    @property
-    def billions(self) -> float | None:
-        """Billions of parameters, as far as ``size`` says so."""
-        found = re.match(r"([\d.]+)B", self.size)
-        return float(found[1]) if found else None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Model:
-        if self.recipe and self.repo:
-            raise ValueError("a model has either a recipe (micro) or a repo (hub), not both")
-        if self.repo and not self.revision:
-            raise ValueError(f"repo '{self.repo}' needs a revision, so that results can be traced to weights")
-        if self.family is None and not self.predictions:
-            raise ValueError("a model that is asked needs a family")
-        if self.predictions and (self.recipe or self.repo or self.role != "subject"):
-            raise ValueError("a model with predictions is not asked: it has no recipe, no repo and the role subject")
-        return self
-
-
 class SuiteSource(Section):
     """One evaluation suite: where its official files are, how it is asked, which table it is a column of."""
 
@@ -198,6 +146,16 @@ class Micro(Section):
     pinned: str = Field("workflow/resources/bases", description="folder of the committed weights")
 
 
+class Parity(Section):
+    """When two engines count as the same: models of one table that different engines ask are compared first."""
+
+    items: int = Field(200, ge=1, description="lettered questions that both engines are asked")
+    agreement: Share = Field(0.98, description="least share of questions with the same letter")
+    gap: float = Field(
+        0.5, ge=0.0, description="largest difference of a letter's log-probability, where both engines tell it"
+    )
+
+
 class Evaluation(Section):
     """How models are asked and how answers are read."""
 
@@ -226,6 +184,7 @@ class Evaluation(Section):
     batch_tokens: int = Field(8192, ge=256, description="tokens in one forward pass, images and prompts included")
     shard_items: int = Field(512, ge=1, description="items a shard, or a few more: what a killed job repeats at most")
     max_new_tokens: int = Field(2, ge=1, description="new tokens of a letter answer")
+    parity: Parity = Parity()
 
 
 class Statistics(Section):

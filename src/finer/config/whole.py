@@ -12,13 +12,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from finer.config import groups
 from finer.config.cluster import Cluster
+from finer.config.engines import to_compare
 from finer.config.language import Chat, RoleName
+from finer.config.models import Model
 from finer.config.sections import (
     CAPTIONED,
     Benchmark,
     Evaluation,
     Micro,
-    Model,
     Negatives,
     SceneGraphs,
     Statistics,
@@ -31,6 +32,11 @@ from finer.errors import InputError
 from finer.schemas import POOLED
 
 _POOLS = {"subject": "base", "study": "base", "verifier": "verifier"}  # whose scenes a micro model is trained on
+# Settings of a model that decide its answers or how it is loaded; the others only name it.
+_LOADING = {
+    "family", "dtype", "device", "max_memory", "attention", "image_backend", "min_pixels", "max_pixels", "max_tiles",
+    "thinking_tokens", "engine_options",
+}  # fmt: skip
 _REMOVABLE = ("benchmarks", "models", "studies", "mixtures", "adapters", "ablations", "suites")
 
 
@@ -79,6 +85,7 @@ class Config(Section):
                 )
             if self.models[chosen].role != "verifier":
                 raise ValueError(f"negatives.verifier '{chosen}' must be a model with role: verifier")
+        self._models_consistent()
         if POOLED in self.benchmarks:
             raise ValueError(f"a benchmark cannot be named '{POOLED}': tables call all of them together so")
         known = {*self.models, *self.tuned()} - {*self.imported}
@@ -125,6 +132,22 @@ class Config(Section):
         if same:
             raise ValueError("evaluation.second_judge is evaluation.judge once more; name another model, or null")
 
+    def _models_consistent(self) -> None:
+        for name, model in self.models.items():
+            if model.chat is None:
+                continue
+            if model.chat not in self.chat.models:
+                raise ValueError(f"models.{name}.chat '{model.chat}' is not one of `chat.models`")
+            if self.chat.backends[self.chat.models[model.chat].backend].kind != "http":
+                raise ValueError(
+                    f"models.{name} is asked by API, so the back end of chat.models.{model.chat} must be one"
+                )
+            if model.role == "verifier" and not self.chat.models[model.chat].logprobs:
+                raise ValueError(
+                    f"models.{name} is a verifier, whose choice is weighed by the log-probabilities of letters: "
+                    f"chat.models.{model.chat}.logprobs must be true, or another model must verify"
+                )
+
     def _tuning_consistent(self) -> None:
         for name, adapter in self.adapters.items():
             if adapter.mixture not in self.mixtures:
@@ -134,6 +157,8 @@ class Config(Section):
             for model in (*adapter.models, *adapter.per_model):
                 if model not in self.models or self.models[model].role == "verifier" or model in self.imported:
                     raise ValueError(f"adapters.{name} names '{model}', which is not a model that is measured")
+                if self.models[model].by_api or self.models[model].adapter_repo:
+                    raise ValueError(f"adapters.{name} names '{model}', which has no plain checkpoint to be trained")
                 self.training(model, name)
         if self.adapters and not any(source.role == "train" for source in self.preferences.sources.values()):
             raise ValueError("adapters need preferences.sources with role: train to learn from")
@@ -342,6 +367,8 @@ class Config(Section):
         benchmarks = {name: self.benchmarks[name].title for name in self.tests}
         shown = self.evaluation.model_dump(include={"answering", "parser"})
         shown |= {"models": models, "benchmarks": benchmarks, "confidence": self.statistics.confidence}
+        if study is None and ablation is None:
+            shown["parity"] = self.evaluation.parity.model_dump(include={"agreement", "gap"})
         if study is not None:
             shown["spread"] = self.studies[study].spread
         if ablation is not None:
@@ -358,7 +385,10 @@ class Config(Section):
     def _shown(self, row: str) -> dict[str, Any]:
         """Return how a row is named; a tuned one has the title of its adapter as its ``variant``."""
         model, _, adapter = row.partition(AT)
-        names = self.models[model].model_dump(include={"title", "size", "published"})
+        entry = self.models[model]
+        names = entry.model_dump(include={"title", "size", "published"})
+        if entry.by_api:
+            names |= {"scores": False, "comparable": entry.family is not None}
         return names | ({"variant": self.adapters[adapter].title} if adapter else {})
 
     def resolve(self, path: str, model: str = "") -> str:
@@ -441,15 +471,16 @@ class Config(Section):
         plans: dict[str, dict[str, Any]] = {}
         suite_groups = groups.suite_groups(self)
         for name, entry in self.models.items():
-            path = self.resolve(entry.path, name)
-            load = entry.model_dump(mode="json", include={"family", "dtype", "device", "attention"}) | {"path": path}
+            path = self._checkpoint(name)
+            load = self.loading(name)
             asked = {
                 suite: f"{self.root}/items/suites/{suite}.{self.wording(suite, name)}.parquet" for suite in self.suites
             }
             by_group = {part: [asked[suite] for suite in group.suites] for part, group in suite_groups.items()}
             plans[name] = {
-                "path": path,
-                "adapter": [],
+                "path": [] if entry.by_api else path,
+                "checkpoint": path,  # of a model by API: only for comparing engines
+                "adapter": self._released(name) or [],
                 "predictions": {suite: self.resolve(file, name) for suite, file in entry.predictions.items()},
                 "suites": asked,
                 "asked": by_group,
@@ -458,20 +489,69 @@ class Config(Section):
                 "grown_from": f"{self.root}/models/{entry.grown_from}" if entry.grown_from else [],
                 "repo": entry.repo or "",
                 "revision": entry.revision or "",
+                "adapter_repo": entry.adapter_repo or "",
+                "adapter_revision": entry.adapter_revision or "",
+                "engine": entry.engine,
                 "load": _compact(load),
             }
             for tuned in self.tuned():
                 if tuned.split(AT)[0] == name:
                     adapter = f"{self.root}/adapters/{tuned}"
                     plans[tuned] = {"path": path, "adapter": adapter, "suites": asked, "asked": by_group,
-                                    "load": _compact(load | {"adapter": adapter})}  # fmt: skip
+                                    "engine": entry.engine, "load": _compact(load | {"adapter": adapter})}  # fmt: skip
+        for name, engines in self.compared().items():
+            plans[name] |= {"compared": engines, "comparing": self.comparing(name)}
         return plans
+
+    def _checkpoint(self, model: str) -> str:
+        """Return the folder of a model's checkpoint; "" if only an API has it."""
+        entry = self.models[model]
+        return "" if entry.by_api and entry.family is None else self.resolve(entry.path, model)
+
+    def _released(self, model: str) -> str:
+        return f"{self.root}/adapters/released/{model}" if self.models[model].adapter_repo else ""
+
+    def loading(self, model: str) -> dict[str, Any]:
+        """Return how a model is loaded and asked: what ``finer.mllm.registry.Checkpoint`` reads."""
+        entry = self.models[model]
+        load: dict[str, Any] = entry.model_dump(mode="json", include=_LOADING, exclude_defaults=True)
+        load |= {"engine": entry.engine, "path": self._checkpoint(model)}
+        if released := self._released(model):
+            load["adapter"] = released
+        if entry.chat:
+            api = self.chat.models[entry.chat]
+            parts = {"model": api, "backend": self.chat.backends[api.backend]}
+            load["api"] = {key: part.model_dump(mode="json") for key, part in parts.items()}
+            load["api"] |= {"name": entry.chat, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
+        return load
+
+    def unpinned(self) -> list[str]:
+        """Return the keys of models' revisions that are no commits: what they name may change."""
+        return [f"models.{name}.{key}" for name, model in self.models.items() for key in model.unpinned]
+
+    def compared(self) -> dict[str, list[str]]:
+        """Model whose engine is not that of most rows -> the two engines that have to agree on it, the usual first."""
+        known = {name: self.models[name].engine for name in self.subjects if self.models[name].family is not None}
+        usual, others = to_compare(known)
+        return {name: [usual, known[name]] for name in others}
+
+    def comparing(self, model: str) -> str:
+        """Return what comparing engines on a model depends on, as JSON."""
+        entry = self.models.get(model)
+        if entry is None or entry.family is None:
+            raise ValueError(f"'{model}' is not a model with a checkpoint, which a second engine could ask")
+        asked = [f"{self.root}/items/finer/{name}.parquet" for name in self.tests]
+        return _compact(
+            json.loads(self.asking())
+            | {"load": self.loading(model), "items": asked, "parity": self.evaluation.parity.model_dump(mode="json")}
+        )
 
     def _tuning_plan(self, model: str, adapter: str) -> dict[str, Any]:
         entry = self.models[model]
         training = self.training(model, adapter)
         processes = f"python -m torch.distributed.run --standalone --nproc_per_node {training.devices} -m --"
-        load = entry.model_dump(mode="json", include={"family", "attention"}) | {"dtype": training.dtype}
+        kept = {"family", "attention", "image_backend"}
+        load = entry.model_dump(mode="json", include=kept) | {"dtype": training.dtype}
         return {
             "model": self.resolve(entry.path, model),
             "load": _compact(load | {"device": training.device, "path": self.resolve(entry.path, model)}),
@@ -546,8 +626,8 @@ class Config(Section):
         """Return a wildcard pattern of the benchmarks in these formats."""
         return _pattern(name for name, entry in self.benchmarks.items() if entry.reader in formats)
 
-    def sources(self, source: Literal["recipe", "repo"]) -> str:
-        """Return a wildcard pattern of the models that come from a recipe or from a repository."""
+    def sources(self, source: Literal["recipe", "repo", "adapter_repo"]) -> str:
+        """Return a wildcard pattern of the models (or their adapters) that come from a recipe or from a repository."""
         return _pattern(name for name, entry in self.models.items() if getattr(entry, source))
 
     def part(self, *keys: str) -> str:

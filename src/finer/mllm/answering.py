@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from finer.schemas import ANSWERING, ITEMS, RESPONSES, RUNS
 from finer.store import read_table, table_from, write_table
 
 if TYPE_CHECKING:
-    from finer.mllm.engine import Answer, Engine, Query, Scores
+    from finer.mllm.questions import Answer, Engine, Query, Scores
 
 LETTERS = "ABCDE"
 ASKING = {"prefix_reuse", "batch_tokens", "shard_items", "max_new_tokens"}  # settings that may move a number
@@ -82,12 +83,16 @@ def answer_items(
     with progress_bar(sum(frame.height for frame in sets), f"{checkpoint.name} answers", done) as bar:
         for part, some in zip(parts, blocks, strict=True):
             part.fill(some, compute, lambda block: bar.update(block.height))
-    for part in parts:  # only now: whoever cleans up after a failed job removes finished outputs, and parts must stay
-        part.assemble()
+    # Only now: whoever cleans up after a failed job removes finished outputs, and parts must stay.
+    answered = pl.concat([part.assemble().select("engine", "text") for part in parts])
+    unasked = answered["text"].null_count()
+    if unasked:
+        print(f"{checkpoint.name}: {unasked} item(s) that the engine cannot ask are left out", file=sys.stderr)
     row = run_row(
         run_id, "answer", watch, config_hash=config_hash, code_hash=code, model=checkpoint.name,
         model_revision=revision, variant=variant, adapter_revision=adapter, prompt_hash=prompt_hash,
-        items=sum(frame.height for frame in sets),
+        items=answered.height, engine=next(iter(answered["engine"]), None), numerics=checkpoint.numerics,
+        source=checkpoint.source(), unasked=unasked,
     )  # fmt: skip
     write_table(row, RUNS, run)
     for part in parts:
@@ -132,14 +137,10 @@ def respond(
             by_length.setdefault(row["max_new_tokens"] or max_new_tokens, []).append(row)
     got: dict[tuple[object, ...], dict[str, object]] = {}
     for length, spoken in by_length.items():
-        answers = engine.answer([_query(row) for row in spoken], length)
-        got |= {_key(row): _spoken(answer) for row, answer in zip(spoken, answers, strict=True)}
-    # One pass serves all ways of answering that ask the same.
-    scored = {_question(row): row for row in asked if row["answering"] in SCORED}
-    options = [row["options"] for row in scored.values()]
-    scores = engine.score_continuations([_query(row) for row in scored.values()], options)
-    found = dict(zip(scored, scores, strict=True))
-    got |= {_key(row): _scored(row, found[_question(row)]) for row in asked if row["answering"] in SCORED}
+        answers = engine.answer([query_of(row) for row in spoken], length)
+        got |= {_key(row): _spoken(row, answer) for row, answer in zip(spoken, answers, strict=True)}
+    whole = [row for row in asked if row["answering"] in SCORED]
+    got |= _likelihoods(whole, engine) if engine.scores else {_key(row): {} for row in whole}
     rows = [
         {"item_id": row["item_id"], "model": model, "variant": variant, "answering": row["answering"],
          "control": row["control"], **got[_key(row)], "engine": engine.name, "run_id": run_id}
@@ -148,8 +149,18 @@ def respond(
     return table_from(rows, RESPONSES)
 
 
-def _spoken(answer: Answer) -> dict[str, object]:
-    return {"text": answer.text, "option_logprobs": answer.logprobs}
+def _likelihoods(asked: Sequence[Mapping[str, Any]], engine: Engine) -> dict[tuple[object, ...], dict[str, object]]:
+    """Score the options of items; one pass serves all ways of answering that ask the same."""
+    scored = {_question(row): row for row in asked}
+    options = [row["options"] for row in scored.values()]
+    scores = engine.score_continuations([query_of(row) for row in scored.values()], options)
+    found = dict(zip(scored, scores, strict=True))
+    return {_key(row): _scored(row, found[_question(row)]) for row in asked}
+
+
+def _spoken(row: Mapping[str, Any], answer: Answer) -> dict[str, object]:
+    untold = not answer.logprobs and row["answering"] != "free"  # a free answer has no options
+    return {"text": answer.text, "option_logprobs": None if untold else answer.logprobs}
 
 
 def _scored(row: Mapping[str, Any], scores: Scores) -> dict[str, object]:
@@ -170,8 +181,9 @@ def _question(row: Mapping[str, Any]) -> tuple[object, ...]:
     return *row["image_paths"], row["prompt"], tuple(row["options"]), row["control"]
 
 
-def _query(row: Mapping[str, Any]) -> Query:
-    from finer.mllm.engine import Query
+def query_of(row: Mapping[str, Any]) -> Query:
+    """Return an item (columns ``ASKED``) as a question to an engine."""
+    from finer.mllm.questions import Query
 
     # A letter stands for its option; yes and no are written as a sentence would begin.
     options = row["options"]

@@ -7,107 +7,35 @@ Greedy means the likeliest token, whatever sampling or penalties a checkpoint's 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
+import transformers
 from torch import Tensor
 from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from finer.errors import InputError
-from finer.firstwords import first_word
 from finer.mllm import adapters, families, prefix
 from finer.mllm.dialogue import Dialogue
+from finer.mllm.images import AS_THE_CHECKPOINT_SAYS, Images, open_image
 from finer.mllm.prefix import Row, Suffixes
+from finer.mllm.questions import Answer, Query, Scores, option_scores
+
+if TYPE_CHECKING:
+    from finer.config import Evaluation
+    from finer.mllm.registry import Checkpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass(frozen=True)
-class Query:
-    """One question about one image (None: text alone)."""
-
-    key: str
-    image: Path | None
-    prompt: str
-    labels: tuple[str, ...] = ()  # whose log-probability as next token is wanted
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model says: greedy text, and natural log-probabilities of the query's labels over the vocabulary."""
-
-    key: str
-    text: str
-    logprobs: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Natural log-probabilities of options as the answer: sums over their tokens, means a token, their first words'."""
-
-    key: str
-    sums: tuple[float, ...]
-    means: tuple[float, ...]
-    firsts: tuple[float, ...]  # one value a distinct first word
-
-
-class Engine(Protocol):
-    """What a model must be able to do to be asked."""
-
-    name: str
-
-    def answer(self, queries: Sequence[Query], max_new_tokens: int) -> list[Answer]:
-        """Return one answer a query, in their order."""
-
-    def score_continuations(self, queries: Sequence[Query], options: Sequence[Sequence[str]]) -> list[Scores]:
-        """Return, for each query, the likelihood of each of its options, and of their first words, as the answer."""
-
-
-def open_image(path: Path) -> Image.Image:
-    """Read an image as RGB.
-
-    Raises:
-        InputError: there is no such file, or it is not a whole image.
-    """
-    with _readable(path) as image:
-        return image.convert("RGB")
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Return width and height of an image from its header, without decoding it.
-
-    Raises:
-        InputError: there is no such file, or it is no image.
-    """
-    with _readable(path) as image:
-        return image.size
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as image:
-            yield image
-    except FileNotFoundError as error:
-        raise InputError("no such image", file=path, expected="an image file", cure="rebuild the benchmark") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(
-            "the image cannot be read", file=path, found=str(error), expected="a whole JPEG or PNG file",
-            cure="fetch or render the file again",
-        ) from error  # fmt: skip
 
 
 class TransformersEngine:
     """A checkpoint in this process."""
 
-    name = "transformers"
+    name = f"transformers {transformers.__version__}"
+    scores = True
 
     def __init__(
         self,
@@ -120,6 +48,8 @@ class TransformersEngine:
         batch_tokens: int = 8192,
         revision: str | None = None,
         adapter: str | Path | None = None,
+        images: Images = AS_THE_CHECKPOINT_SAYS,
+        max_memory: Mapping[str, str] | None = None,
     ) -> None:
         """Load a model.
 
@@ -132,7 +62,9 @@ class TransformersEngine:
         """
         transformers_logging.disable_progress_bar()  # its bars for loading weights would fill the logs
         self.model: Any
-        self.model, processor = families.load(model_path, DTYPES[dtype], device, attention, revision)
+        self.model, processor = families.load(
+            model_path, DTYPES[dtype], device, attention, revision, images, max_memory
+        )
         if adapter is not None:
             self.model = adapters.merged(self.model, adapter)
         found = families.family_of(self.model).name
@@ -245,9 +177,7 @@ class TransformersEngine:
         result = []
         for query, some, ids, found in zip(queries, options, answers, values, strict=True):
             covering = [self.dialogue.covering(text, one) for text, one in zip(some, ids, strict=True)]
-            sums = tuple(math.fsum(one) for one in found)
-            means = tuple(total / len(one) for total, one in zip(sums, ids, strict=True))
-            result.append(Scores(query.key, sums, means, _first_words(some, ids, covering, found)))
+            result.append(option_scores(query.key, some, ids, covering, found))
         return result
 
     def _token_logprobs(
@@ -297,27 +227,11 @@ def _copied(answers: Sequence[tuple[int, ...]], before: int) -> int:
     return len(answers) * (before + max(map(len, answers)))
 
 
-def _first_words(
-    options: Sequence[str],
-    ids: Sequence[tuple[int, ...]],
-    covering: Sequence[int],
-    values: Sequence[Sequence[float]],
-) -> tuple[float, ...]:
-    """Return the log-probability of each option's first word: exactly one value a word, whatever the option.
-
-    A word's chance is that of the tokens that cover it. Where tokens are longer than words, options may begin with
-    the same word by different tokens: these exclude each other, so their chances add up.
-    """
-    ways: dict[str, dict[tuple[int, ...], float]] = {}
-    for option, tokens, count, found in zip(options, ids, covering, values, strict=True):
-        ways.setdefault(first_word(option), {}).setdefault(tokens[:count], math.fsum(found[:count]))
-    words = {word: _log_sum(list(some.values())) for word, some in ways.items()}
-    return tuple(words[first_word(option)] for option in options)
-
-
-def _log_sum(values: Sequence[float]) -> float:
-    """Return log(sum(exp(values))), exactly the value itself if there is but one."""
-    top = max(values)
-    if len(values) == 1 or top == -math.inf:
-        return top
-    return top + math.log(math.fsum(math.exp(value - top) for value in values))
+def load(checkpoint: Checkpoint, settings: Evaluation) -> TransformersEngine:
+    """Load the model of a checkpoint as the evaluation settings want it asked."""
+    assert checkpoint.family is not None  # the configuration sees to it
+    return TransformersEngine(
+        checkpoint.path, checkpoint.family, dtype=checkpoint.dtype, device=checkpoint.device,
+        attention=checkpoint.attention, prefix_reuse=settings.prefix_reuse, batch_tokens=settings.batch_tokens,
+        adapter=checkpoint.adapter, images=checkpoint.images, max_memory=checkpoint.max_memory,
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The four MLLM architectures: building micro instances from config, saving and loading any instance.
+"""The five MLLM architectures: building micro instances from config, saving and loading any instance.
 
 A micro model is the transformers class itself with small sizes, its own byte-level BPE tokenizer and
 a one-token-a-role chat template. ``load`` is the one way models come in, micro or released.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.processing_utils import ProcessorMixin
 
 from finer.errors import InputError
+from finer.mllm.images import AS_THE_CHECKPOINT_SAYS, Images
 from finer.mllm.processors import PROCESSORS, load_processor
 from finer.mllm.tokenizer import LETTERS, build_tokenizer
 
@@ -42,7 +43,10 @@ class Family:
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        Family("llava_next", "<image>", "<image>", "<image>", {"image_token": "<image>"}),
+        *(
+            Family(name, "<image>", "<image>", "<image>", {"image_token": "<image>"})
+            for name in ("llava_next", "llava")
+        ),
         *(
             Family(
                 name,
@@ -108,7 +112,7 @@ def tiny(family: str) -> Spec:
     """Return the sizes of a model for tests: random weights, under 1M parameters, built in a second."""
     spec = Spec(
         family, width=64, layers=2, heads=4, head_dim=16, hidden=128, vision_width=32, vision_layers=2, vision_heads=2,
-        vision_hidden=64, vocabulary=700, patch=24 if family == "llava_next" else 12,
+        vision_hidden=64, vocabulary=700, patch=24 if family.startswith("llava") else 12,
     )  # fmt: skip
     return replace(spec, vision_layers=3) if family == "qwen3_vl" else spec
 
@@ -208,15 +212,39 @@ def _qwen(spec: Spec, tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedMod
 
 
 def _llava(spec: Spec, tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedModel, Any, dict[str, Any]]:
+    """LLaVA-1.5: the whole image at one size, all its patches as tokens."""
+    edge = spec.image_px
+    config = transformers.LlavaConfig(
+        text_config=_text_config(spec, tokenizer, model_type="llama", head_dim=spec.head_dim),
+        vision_config=_clip_config(spec, edge),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=(edge // spec.patch) ** 2,
+        vision_feature_layer=-2, vision_feature_select_strategy="default", tie_word_embeddings=False,
+    )  # fmt: skip
+    images = transformers.CLIPImageProcessorPil(
+        size={"shortest_edge": edge}, crop_size={"height": edge, "width": edge},
+        image_mean=[0.5] * 3, image_std=[0.5] * 3,
+    )  # fmt: skip
+    return transformers.LlavaForConditionalGeneration(config), images, _llava_processor(spec)
+
+
+def _clip_config(spec: Spec, edge: int) -> dict[str, Any]:
+    return _vision_config(
+        spec, model_type="clip_vision_model", num_hidden_layers=spec.vision_layers,
+        num_attention_heads=spec.vision_heads, image_size=edge, patch_size=spec.patch,
+        projection_dim=spec.vision_width,
+    )  # fmt: skip
+
+
+def _llava_processor(spec: Spec) -> dict[str, Any]:
+    return {"patch_size": spec.patch, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+
+
+def _llava_next(spec: Spec, tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedModel, Any, dict[str, Any]]:
     crop = spec.tile_px
     grid = [[spec.image_px, spec.image_px]]
     config = transformers.LlavaNextConfig(
         text_config=_text_config(spec, tokenizer, model_type="llama", head_dim=spec.head_dim),
-        vision_config=_vision_config(
-            spec, model_type="clip_vision_model", num_hidden_layers=spec.vision_layers,
-            num_attention_heads=spec.vision_heads, image_size=crop, patch_size=spec.patch,
-            projection_dim=spec.vision_width,
-        ),
+        vision_config=_clip_config(spec, crop),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_grid_pinpoints=grid,
         image_seq_length=(crop // spec.patch) ** 2, vision_feature_layer=-1,
         vision_feature_select_strategy="default", tie_word_embeddings=False,
@@ -225,13 +253,10 @@ def _llava(spec: Spec, tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedMo
         size={"shortest_edge": crop}, crop_size={"height": crop, "width": crop}, image_grid_pinpoints=grid,
         image_mean=[0.5] * 3, image_std=[0.5] * 3,
     )  # fmt: skip
-    processor = {
-        "patch_size": spec.patch, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1,
-    }  # fmt: skip
-    return transformers.LlavaNextForConditionalGeneration(config), images, processor
+    return transformers.LlavaNextForConditionalGeneration(config), images, _llava_processor(spec)
 
 
-_BUILDERS = {"llava_next": _llava, "qwen2_5_vl": _qwen, "qwen3_vl": _qwen, "internvl": _internvl}
+_BUILDERS = {"llava": _llava, "llava_next": _llava_next, "qwen2_5_vl": _qwen, "qwen3_vl": _qwen, "internvl": _internvl}
 
 
 def build(spec: Spec, corpus: Iterable[str] = TINY_CORPUS, seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -268,14 +293,24 @@ def load(
     device: str = "cpu",
     attention: str = "sdpa",
     revision: str | None = None,
+    images: Images = AS_THE_CHECKPOINT_SAYS,
+    max_memory: Mapping[str, str] | None = None,
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """Load any checkpoint of the four families from local files: safetensors only, no code from the checkpoint.
+    """Load any checkpoint of the families from local files: safetensors only, no code from the checkpoint.
+
+    Args:
+        device: a torch device, or "auto": spread over the devices that there are.
+        images: how images become pixels.
+        max_memory: with device "auto", device (a GPU's number, or "cpu") -> the most that it takes ("20GiB").
 
     Raises:
         InputError: no such model, weights in another format, or no image-text processor.
     """
-    processor = load_processor(path, revision)
-    placement: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
+    processor = load_processor(path, revision, images)
+    placement: dict[str, Any] = {}
+    if device == "auto":
+        limits = {int(name) if name.isdigit() else name: size for name, size in (max_memory or {}).items()}
+        placement = {"device_map": "auto", **({"max_memory": limits} if limits else {})}
     try:
         model = AutoModelForImageTextToText.from_pretrained(
             str(path), dtype=dtype, attn_implementation=attention, local_files_only=True, trust_remote_code=False,
@@ -285,6 +320,11 @@ def load(
         raise InputError(
             "the model cannot be loaded", file=path, found=str(error), expected="safetensors weights in a directory",
             cure="give the directory of a checkpoint, or download it first",
+        ) from error  # fmt: skip
+    except ImportError as error:  # a kernel of attention that is not installed
+        raise InputError(
+            "the model cannot be loaded", file=path, field="attention", found=str(error).strip().splitlines()[0],
+            expected="eager | sdpa, or an installed flash_attn", cure="correct the model's entry in the configuration",
         ) from error  # fmt: skip
     return (model if device == "auto" else model.to(device)).eval(), processor
 

@@ -1,11 +1,13 @@
 """Image-only processors: the stock classes without the video part, which alone would need torchvision.
 
-The PIL backend of the image processors is pinned: PIL and torchvision resize to slightly different
-pixels (up to 0.018 of the value range), so a run must not depend on what happens to be installed.
+The backend of the image processors is pinned: PIL and torchvision resize to slightly different pixels (up to
+0.018 of the value range), so a run must not depend on what happens to be installed. So are the budgets of
+pixels and tiles that differ from a checkpoint's own.
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from transformers import AutoConfig, AutoProcessor
 from transformers.processing_utils import ProcessorMixin
 
 from finer.errors import InputError
+from finer.mllm.images import AS_THE_CHECKPOINT_SAYS, Images
 
-IMAGE_BACKEND = "pil"
+PIXEL_FAMILIES = ("qwen2_5_vl", "qwen3_vl")  # images are resized to within a number of pixels
+TILE_FAMILIES = ("internvl",)  # images are cut into a number of tiles
 
 
 class FinerQwen2_5_VLProcessor(transformers.Qwen2_5_VLProcessor):  # type: ignore[misc]  # noqa: N801 - upstream's name
@@ -53,6 +57,7 @@ class FinerInternVLProcessor(transformers.InternVLProcessor):  # type: ignore[mi
 
 
 PROCESSORS: dict[str, type] = {  # by the model type of the config
+    "llava": transformers.LlavaProcessor,
     "llava_next": transformers.LlavaNextProcessor,
     "qwen2_5_vl": FinerQwen2_5_VLProcessor,
     "qwen3_vl": FinerQwen3VLProcessor,
@@ -66,13 +71,21 @@ for _config, _processor in (
     AutoProcessor.register(_config, _processor, exist_ok=True)
 
 
-def load_processor(path: str | Path, revision: str | None = None) -> ProcessorMixin:
+def load_processor(
+    path: str | Path, revision: str | None = None, images: Images = AS_THE_CHECKPOINT_SAYS
+) -> ProcessorMixin:
     """Load the processor of a checkpoint from local files.
 
     Raises:
         InputError: the directory holds no image-text processor (AutoProcessor would silently hand
-            out a bare tokenizer then) or one of an unknown family.
+            out a bare tokenizer then) or one of an unknown family; or the backend is not installed, or the family has
+            no such budget.
     """
+    if images.backend == "torchvision" and find_spec("torchvision") is None:
+        raise InputError(
+            "torchvision is not installed", field="image_backend", found=images.backend, expected="pil",
+            cure="install the torchvision that belongs to this torch, or set image_backend: pil",
+        )  # fmt: skip
     where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if revision is not None:
         where["revision"] = revision
@@ -88,10 +101,38 @@ def load_processor(path: str | Path, revision: str | None = None) -> ProcessorMi
             "unknown model family", file=path, field="model_type", found=model_type, expected=" | ".join(PROCESSORS)
         )
     # Named directly, not through AutoProcessor: released checkpoints name the stock class, which wants torchvision.
-    processor = PROCESSORS[model_type].from_pretrained(str(path), backend=IMAGE_BACKEND, **where)  # type: ignore[attr-defined]
+    processor = PROCESSORS[model_type].from_pretrained(str(path), backend=images.backend, **where)  # type: ignore[attr-defined]
     if not isinstance(processor, ProcessorMixin):
         raise InputError(
             "no processor of images and text", file=path, found=type(processor).__name__, expected="a ProcessorMixin",
             cure="the directory needs processor_config.json or preprocessor_config.json",
         )  # fmt: skip
+    _set_budgets(processor, model_type, images)
     return processor
+
+
+def _set_budgets(processor: Any, family: str, images: Images) -> None:
+    """Set the budgets that are given on the image processor."""
+    pixels = {"shortest_edge": images.min_pixels, "longest_edge": images.max_pixels}  # areas, despite the names
+    given = {name: value for name, value in pixels.items() if value is not None}
+    for key, value, families in (
+        ("min_pixels, max_pixels", given, PIXEL_FAMILIES), ("max_tiles", images.max_tiles, TILE_FAMILIES),
+    ):  # fmt: skip
+        if value and family not in families:
+            raise InputError(
+                f"models of the family {family} have no such budget", field=key, found=value,
+                expected=f"null; it belongs to {' | '.join(families)}", cure="correct the model's entry",
+            )  # fmt: skip
+    image_processor = processor.image_processor
+    if given:
+        whole = {**dict(image_processor.size), **given}
+        if whole["shortest_edge"] > whole["longest_edge"]:
+            raise InputError(
+                "the smallest image is larger than the largest", field="min_pixels, max_pixels", found=whole,
+                expected="min_pixels <= max_pixels", cure="set both",
+            )  # fmt: skip
+        image_processor.size = type(image_processor.size)(**whole)
+    if images.max_tiles:
+        image_processor.crop_to_patches = images.max_tiles > 1
+        image_processor.max_patches = images.max_tiles
+        image_processor.min_patches = min(image_processor.min_patches, images.max_tiles)

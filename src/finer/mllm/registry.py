@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from finer.config import Evaluation
 from finer.errors import InputError
+from finer.keys import stable_key
 from finer.mllm.adapters import adapter_revision
+from finer.mllm.images import Images
 
 if TYPE_CHECKING:
-    from finer.mllm.engine import Engine
+    from finer.mllm.questions import Engine
+
+ENGINE_MODULES = {
+    "transformers": "finer.mllm.engine", "vllm": "finer.mllm.vllm_engine", "http": "finer.mllm.http_engine",
+}  # fmt: skip
+SOURCE = "revision.txt"  # written by the rules that retrieve
 
 # What decides a model's answers: weights, configs, vocabulary and chat template. Logs and READMEs do not.
 _CHECKPOINT_SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt")
@@ -23,17 +31,26 @@ _NOT_CHECKPOINT = ("training", "log", "readme", "license", "provenance", "hashes
 
 
 class Checkpoint(BaseModel):
-    """How one model of the configuration is loaded."""
+    """How one model of the configuration is loaded and asked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    path: str
-    family: str
+    path: str = ""
+    family: str | None = None
+    engine: Literal["transformers", "vllm", "http"] = "transformers"
     dtype: str = "float32"
     device: str = "cpu"
+    max_memory: dict[str, str] = {}
     attention: str = "sdpa"
-    adapter: str | None = None  # folder of an adapter, merged in when the model is loaded
+    image_backend: str | None = None
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    max_tiles: int | None = None
+    adapter: str | None = None  # folder of an adapter, trained or released
+    thinking_tokens: int = 0
+    engine_options: dict[str, Any] = {}
+    api: dict[str, Any] | None = None  # what asking an API takes: its model, back end, budget and cache
 
     @classmethod
     def read(cls, name: str, load: str | Mapping[str, Any]) -> Checkpoint:
@@ -42,9 +59,29 @@ class Checkpoint(BaseModel):
         return cls.model_validate({"name": name, **values})
 
     @property
+    def images(self) -> Images:
+        """How the transformers engine turns images into pixels."""
+        return Images(self.image_backend or "pil", self.min_pixels, self.max_pixels, self.max_tiles)
+
+    @property
     def numerics(self) -> str:
-        """What, beside the weights, decides the numbers; the place of the files does not."""
-        return json.dumps({"dtype": self.dtype, "device": self.device, "attention": self.attention})
+        """What, beside the weights, decides the numbers, as JSON; the place of the files does not."""
+        asked = {"engine": self.engine, "greedy": True}
+        if self.engine == "http":
+            options = {} if self.api is None else self.api["model"]["options"]
+            return json.dumps(asked | {"thinking_tokens": self.thinking_tokens, "options": options})
+        budgets = self.model_dump(include={"min_pixels", "max_pixels", "max_tiles"}, exclude_none=True)
+        if self.engine == "vllm":
+            return json.dumps(asked | {"dtype": self.dtype, "images": "vllm", **budgets, **self.engine_options})
+        kept = self.model_dump(include={"dtype", "device", "attention"})
+        return json.dumps(asked | kept | {"images": self.images.backend, **budgets})
+
+    def source(self) -> str | None:
+        """Return "repository@commit" of a checkpoint that was retrieved, "model@revision" of an API, else None."""
+        if self.api is not None:
+            return f"{self.api['model']['model']}@{self.api['model']['revision'] or 'unknown'}"
+        file = Path(self.path) / SOURCE
+        return file.read_text(encoding="utf-8").strip() if self.path and file.is_file() else None
 
     def adapter_revision(self) -> str | None:
         """Return the revision of the adapter, None for a base model."""
@@ -53,9 +90,14 @@ class Checkpoint(BaseModel):
     def revision(self) -> str:
         """Return 16 hex digits over the names and bytes of the checkpoint's files, those of an adapter not among them.
 
+        Of an API, whose weights nobody sees, over its address, its model's name and the revision that is configured.
+
         Raises:
             InputError: the folder holds no checkpoint.
         """
+        if self.api is not None:
+            model = self.api["model"]
+            return stable_key(self.api["backend"]["base_url"], model["model"], model["revision"])
         folder = Path(self.path)
         files = sorted(path for path in folder.glob("*") if _of_checkpoint(path))
         if not any(path.suffix == ".safetensors" for path in files):
@@ -77,11 +119,9 @@ def _of_checkpoint(path: Path) -> bool:
 
 
 def engine(checkpoint: Checkpoint, settings: Evaluation) -> Engine:
-    """Load the model of a checkpoint as the evaluation settings want it asked."""
-    from finer.mllm.engine import TransformersEngine
+    """Load the model of a checkpoint as the evaluation settings want it asked.
 
-    return TransformersEngine(
-        checkpoint.path, checkpoint.family, dtype=checkpoint.dtype, device=checkpoint.device,
-        attention=checkpoint.attention, prefix_reuse=settings.prefix_reuse, batch_tokens=settings.batch_tokens,
-        adapter=checkpoint.adapter,
-    )  # fmt: skip
+    The engine's module is imported by name, so that a change in one engine is none for models asked by another.
+    """
+    loaded: Engine = import_module(ENGINE_MODULES[checkpoint.engine]).load(checkpoint, settings)
+    return loaded

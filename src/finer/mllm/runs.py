@@ -88,6 +88,10 @@ def run_row(
     adapter_revision: str | None = None,
     prompt_hash: str | None = None,
     items: int | None = None,
+    engine: str | None = None,
+    numerics: str | None = None,
+    source: str | None = None,
+    unasked: int | None = None,
 ) -> pl.DataFrame:
     """Return one row of RUNS about the job that ``watch`` timed."""
     row = {
@@ -95,5 +99,6 @@ def run_row(
         "adapter_revision": adapter_revision, "prompt_hash": prompt_hash, "config_hash": config_hash,
         "code_hash": code_hash, "lock_hash": lock_hash(), "image_digest": os.environ.get(IMAGE_DIGEST, "none"),
         "hardware": hardware(), "started": watch.started, "seconds": watch.seconds, "items": items,
+        "engine": engine, "numerics": numerics, "source": source, "unasked": unasked,
     }  # fmt: skip
     return table_from([row], RUNS)

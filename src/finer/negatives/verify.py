@@ -31,7 +31,7 @@ from finer.schemas import ELEMENTS, IMAGES, NEGATIVE_CHECKS, NEGATIVES, RUNS
 from finer.store import read_table, table_from, write_table
 
 if TYPE_CHECKING:
-    from finer.mllm.engine import Answer, Engine
+    from finer.mllm.questions import Answer, Engine
 
 LETTERS = "ABCDE"
 COUNT = len(LETTERS)  # the true phrase and four negatives
@@ -136,24 +136,32 @@ def check(question: Question, answers: Sequence[Answer], threshold: float, verif
     """Return the row of NEGATIVE_CHECKS that the answers to the five askings make.
 
     The five letters' log-probabilities are normalised within each asking, mapped back to the phrases and averaged.
-    A tie with a negative is a failure: position never decides.
+    A tie with a negative is a failure: position never decides. An API tells the likeliest tokens only: a letter that
+    is not among them has no share in the choice; an asking in which none is makes an unsure failure without numbers.
     """
+    row = {
+        "element_id": question.element_id, "image_id": question.image_id, "round": question.round,
+        "verifier": verifier, "check": "unsure_failure", "picked": None, "probabilities": None, "entropy": None,
+        "letters": None, "run_id": run_id,
+    }  # fmt: skip
+    told = [[-math.inf if value is None else value for value in answer.logprobs] for answer in answers]
+    if any(max(values, default=-math.inf) == -math.inf for values in told):
+        return row
     total = [0.0] * COUNT
     letters = []
-    for order, answer in zip(question.orders(), answers, strict=True):
-        top = max(answer.logprobs)
-        weights = [math.exp(value - top) for value in answer.logprobs]
+    for order, values in zip(question.orders(), told, strict=True):
+        top = max(values)
+        weights = [math.exp(value - top) for value in values]
         for place, weight in enumerate(weights):
             total[order[place]] += weight / sum(weights) / COUNT
-        letters.append(LETTERS[answer.logprobs.index(top)])
+        letters.append(LETTERS[values.index(top)])
     entropy = -sum(p * math.log(p) for p in total if p > 0) / math.log(COUNT)
     wrong = max(range(1, COUNT), key=total.__getitem__)
     picked = 0 if total[0] > total[wrong] else wrong
     failure = "sure_failure" if entropy < threshold else "unsure_failure"
-    return {
-        "element_id": question.element_id, "image_id": question.image_id, "round": question.round,
-        "verifier": verifier, "check": failure if picked else "passed", "picked": picked, "probabilities": total,
-        "entropy": entropy, "letters": letters, "run_id": run_id,
+    return row | {
+        "check": failure if picked else "passed", "picked": picked, "probabilities": total, "entropy": entropy,
+        "letters": letters,
     }  # fmt: skip
 
 
@@ -161,7 +169,7 @@ def check_block(
     block: Sequence[Question], engine: Engine, threshold: float, verifier: str, run_id: str
 ) -> pl.DataFrame:
     """Ask the verifier about some elements, five orders each; return their NEGATIVE_CHECKS."""
-    from finer.mllm.engine import Query
+    from finer.mllm.questions import Query
 
     queries = [
         Query(
@@ -216,7 +224,9 @@ def verify_files(
     chosen = evaluation.model_dump_json(include={"prefix_reuse", "batch_tokens", "shard_items"})
     config_hash = stable_key(chosen, settings.entropy_threshold, checkpoint.numerics)
     revision = checkpoint.revision()
-    run_id = stable_key("verify", checkpoint.name, revision, prompt_hash, config_hash, code, versions())
+    adapter = checkpoint.adapter_revision()
+    added = () if adapter is None else (adapter, versions("peft"))
+    run_id = stable_key("verify", checkpoint.name, revision, prompt_hash, config_hash, code, versions(), *added)
 
     @cache
     def engine() -> Engine:
@@ -230,6 +240,7 @@ def verify_files(
     )  # fmt: skip
     row = run_row(
         run_id, "verify", watch, config_hash=config_hash, code_hash=code, model=checkpoint.name,
-        model_revision=revision, prompt_hash=prompt_hash, items=len(asked) * COUNT,
+        model_revision=revision, adapter_revision=adapter, prompt_hash=prompt_hash, items=len(asked) * COUNT,
+        engine=checkpoint.engine, numerics=checkpoint.numerics, source=checkpoint.source(),
     )  # fmt: skip
     write_table(row, RUNS, run)

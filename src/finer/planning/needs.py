@@ -124,11 +124,13 @@ class Needs:
             return self.config.models[wildcards["tuned"].split(AT)[0]], training.devices * (training.device != "cpu")
         if step.startswith("verify"):
             name = self.config.negatives.verifier or ""
-        elif step.startswith("answer"):
+        elif step.startswith(("answer", "parity")):
             name = wildcards["model"].split(AT)[0]
         else:
             return None, 0
         model = self.config.models[name]
+        if model.by_api and step != "parity":  # its weights are on another machine
+            return None, 0
         return model, model.gpus * (model.device != "cpu")
 
     def _training(self, tuned: str) -> Training:
@@ -141,7 +143,7 @@ class Needs:
             return any(self._model(step, {"tuned": name})[1] for name in config.tuned())
         if step.startswith("verify"):
             return config.negatives.verification == "mllm" and self._model(step, {})[1] > 0
-        return step.startswith("answer") and any(model.device != "cpu" for model in config.models.values())
+        return step.startswith(("answer", "parity")) and any(model.device != "cpu" for model in config.models.values())
 
 
 def needs(config: Config, root: str | Path = ".") -> Needs:

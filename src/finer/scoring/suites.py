@@ -102,13 +102,16 @@ def suite_verdicts(
 ) -> pl.DataFrame:
     """Return VERDICTS: responses x scorers of the suite; nothing is dropped, what cannot be read is unparsed.
 
-    A scorer named "judge:<name>" takes its score from the judgements of the judge of that name ("any": whose they are).
+    A model variant whose engine cannot ask all items (a response without a text) gets no verdict: numbers over the
+    others would be of another suite. A scorer named "judge:<name>" takes its score from the judgements of the judge of
+    that name ("any": whose they are).
 
     Raises:
         InputError: responses that are missing, doubled or of other items, an unknown scorer, or no judgements.
     """
     check_complete(items, responses)
-    joined = responses.join(items, on=_QUESTION, how="inner")
+    whole = pl.col("text").is_not_null().all().over("model", "variant")
+    joined = responses.filter(whole).join(items, on=_QUESTION, how="inner")
     judged = []
     for answering, scorers in suite.scorers.items():
         rows = joined.filter(pl.col("answering") == answering)

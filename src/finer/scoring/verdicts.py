@@ -26,11 +26,14 @@ def verdicts(items: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
 
     ``score`` is 1.0 if the option that was read is the right one, else 0.0; what cannot be read, and a letter
     beyond the options, is ``unparsed`` and therefore wrong. Rows: responses x scorers, sorted by key.
+    Items that an engine cannot ask (a response without a text) get no verdict.
     Raises InputError unless every model variant answered every item exactly once, and nothing else.
     """
     check_answer_keys(items)
     check_complete(items, responses)
-    joined = responses.join(items.select(*_QUESTION, "options", "answer_index"), on=_QUESTION, how="inner")
+    joined = responses.filter(pl.col("text").is_not_null()).join(
+        items.select(*_QUESTION, "options", "answer_index"), on=_QUESTION, how="inner"
+    )
     judged = [
         _judge(joined.filter(pl.col("answering") == answering), scorer)
         for answering in joined["answering"].unique().sort()

@@ -45,6 +45,7 @@ def write_blind_controls(
     outputs: Sequence[str | Path], shown: Shown,
 ) -> None:  # fmt: skip
     """Write each output by its suffix: .csv (one estimate a row), .md, .tex or .html."""
+    shown = shown.asked()
     differences = read_tables(comparisons, COMPARISONS)
     rows = blind_controls(read_tables(estimates, ESTIMATES), differences, read_table(ranker, TEXT_RANKER), shown)
     layout = blind_layout(rows, shown)
@@ -209,6 +210,7 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
         f"it keeps to one phrase a pair.{_reached(rows, shown)}"
     )
     yield f"{shown.how} An answer that cannot be read or is tied counts as wrong."
+    yield from shown.engines
 
 
 def _reached(rows: pl.DataFrame, shown: Shown) -> str:

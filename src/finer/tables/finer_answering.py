@@ -58,7 +58,9 @@ def finer_answering(estimates: pl.DataFrame, comparisons: pl.DataFrame, shown: S
         cells = cells.filter(pl.col("benchmark") != POOLED)
     order = shown.subjects(cells)
     _check_complete(cells, shown)
-    check_grid(cells, order, ["answering", "scorer", "statistic"])
+    for way in WAYS:
+        able = shown.asked(way).order
+        check_grid(cells.filter(answering=way), able, ["answering", "scorer", "statistic"])
     _check_pairs(cells)
     _check_pooled(cells)
     cells = compared.beside(cells, comparisons, STATISTICS[:3])
@@ -177,6 +179,7 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
     names = {PER_TOKEN: "likelihood by the mean log-probability per token"}
     texts = [names.get((way, scorer), f"{way} by the scorer {scorer}") for way, scorer in stored]
     yield f"The CSV of this table holds these numbers and, not shown here, {listed(texts)}."
+    yield from notes.engines(shown, *WAYS)
     if shown.tuned:
         yield (
             "It also holds the differences of these accuracies of each tuned model to its base, with interval, p "

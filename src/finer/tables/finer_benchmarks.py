@@ -51,7 +51,7 @@ def finer_benchmarks(estimates: pl.DataFrame, comparisons: pl.DataFrame, shown: 
     known = pl.col("setting").is_in(list(SETTINGS)) & pl.col("benchmark").is_in(list(shown.benchmarks))
     cells = select(estimates.filter(known), [STATISTIC], shown.answering, shown.scorer)
     unread = select(estimates.filter(known), ["unparsed_share"], shown.answering, shown.scorer)
-    order = shown.subjects(cells)
+    order = shown.asked().subjects(cells)
     check_grid(cells, order)
     place = ["model", "variant", "benchmark", "setting"]
     joined = (
@@ -75,7 +75,11 @@ def benchmark_layout(rows: pl.DataFrame, shown: Shown) -> Layout:
     places = [(b, s) for b in shown.benchmarks for s in SETTINGS if (RANDOM, BASE, b, s) in found]
     lines = [Row(("Random guess", ""), tuple(_cell(found[(RANDOM, BASE, *place)]) for place in places))]
     for subject in shown.order:
-        lines += _lines(subject, [found[(*subject, *place)] for place in places], shown)
+        if (*subject, *places[0]) in found:
+            lines += _lines(subject, [found[(*subject, *place)] for place in places], shown)
+        else:  # its engine cannot be asked in this way
+            name = shown.name(subject)
+            lines.append(Row((name.title, name.size), tuple(Cell("–") for _ in places), opens=bool(shown.tuned)))
     pairs = {place: f"{found[(RANDOM, BASE, *place)]['n']:,} pairs" for place in places}
     groups = tuple(
         Group(shown.benchmarks[name], tuple(Column(SETTING_TITLES[s], pairs[b, s]) for b, s in places if b == name))
@@ -123,6 +127,7 @@ def _footnotes(rows: pl.DataFrame, shown: Shown) -> Iterator[str]:
     if shown.tuned:
         yield compared.note(rows, shown, "Difference to base")
     yield f"{shown.how} {notes.unread(rows, shown)}"
+    yield from notes.engines(shown, shown.answering)
     if rows["published"].is_not_null().any():
         yield (
             "Published: numbers printed for the paper, arXiv 2603.17662, as updated on its project page. "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from finer.stats.intervals import RARE_IMAGES
 from finer.tables.labels import listed, percent
-from finer.tables.shown import Shown
+from finer.tables.shown import SCORED, Shown
 
 COVERED = (
     "The intervals cover the sampling of images only, not the training of models (one seed each) or the making of "
@@ -30,6 +30,16 @@ def intervals(shown: Shown, outcomes: str = "right or wrong pairs occur") -> str
         f"Brackets: {shown.level} interval, percentile cluster bootstrap over images; where {outcomes} in fewer than "
         f"{RARE_IMAGES} images, Wilson's interval with an effective number of pairs."
     )
+
+
+def engines(shown: Shown, *ways: str) -> Iterator[str]:
+    """Say what asked the models, where that is not one and the same engine, and what an API cannot be asked."""
+    yield from shown.engines
+    if shown.unscored and set(ways) & set(SCORED):
+        yield (
+            f"A dash: asked by API, which does not tell how likely an option is ({listed(shown.unscored)}); so there "
+            "is no answer by text or by likelihood."
+        )
 
 
 def unread(rows: pl.DataFrame, shown: Shown) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -13,6 +13,7 @@ from finer.errors import InputError
 from finer.schemas import BASE
 
 Subject = tuple[str, str]  # model, variant
+SCORED = ("text", "likelihood")  # ways of answering that read how likely whole options are
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,16 @@ class ModelName:
     """How a row is shown.
 
     ``published``: "model,size" of the published rows that the model and its tuned variants are compared with;
-    ``variant``: the title of the adapter, of a tuned row.
+    ``variant``: the title of the adapter, of a tuned row; ``scores``: whether its engine tells how likely an option is,
+    without which there is no answer by text or likelihood; ``comparable``: whether several engines could ask it.
     """
 
     title: str
     size: str = ""
     published: str | None = None
     variant: str = ""
+    scores: bool = True
+    comparable: bool = True
 
     @property
     def full(self) -> str:
@@ -41,7 +45,8 @@ class ModelName:
 class Shown:
     """The rows ("model" or "model@adapter") and benchmarks (name -> title, columns) in order, and how answers were got.
 
-    ``spread``: the rows are one thing several times, so their mean and standard deviation are of interest.
+    ``spread``: the rows are one thing several times, so their mean and standard deviation are of interest;
+    ``parity``: the least agreement of engines (share) and the largest gap that let them stand in one table.
     """
 
     models: Mapping[str, ModelName]
@@ -50,6 +55,8 @@ class Shown:
     parser: str = "strict"
     confidence: float = 0.95
     spread: bool = False
+    parity: Mapping[str, float] = field(default_factory=lambda: {"agreement": 1.0, "gap": 0.0})
+    engines: tuple[str, ...] = ()  # footnotes on the engines that asked
 
     @property
     def order(self) -> list[Subject]:
@@ -65,6 +72,17 @@ class Shown:
     def untuned(self) -> Shown:
         """The same with the models as they are, without their tuned variants."""
         return replace(self, models={row: name for row, name in self.models.items() if subject(row)[1] == BASE})
+
+    def asked(self, answering: str | None = None) -> Shown:
+        """The same with the models that can answer this way (None: the configured one)."""
+        way = self.answering if answering is None else answering
+        able = {row: name for row, name in self.models.items() if name.scores or way not in SCORED}
+        return replace(self, models=able)
+
+    @property
+    def unscored(self) -> list[str]:
+        """Names of the models whose engine does not tell how likely an option is."""
+        return [name.full for name in self.models.values() if not name.scores]
 
     def name(self, subject: Subject) -> ModelName:
         """Return how a row is shown."""

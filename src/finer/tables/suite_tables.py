@@ -19,9 +19,9 @@ from finer.stats.intervals import RARE_IMAGES
 from finer.store import read_tables
 from finer.suites.suite import Statistic, Suite, load_suite
 from finer.tables import compared
-from finer.tables.labels import bracket, percent
+from finer.tables.labels import bracket, listed, percent
 from finer.tables.layout import Cell, Column, Group, Layout, Row, write_layout
-from finer.tables.shown import Shown, Subject
+from finer.tables.shown import SCORED, Shown, Subject
 from finer.tables.tidy import write_csv
 
 COLUMNS = [
@@ -70,6 +70,9 @@ def write_suites(
     columns = columns_of(table, loaded, suites)
     tables = read_tables(estimates, SUITE_ESTIMATES), read_tables(comparisons, SUITE_COMPARISONS)
     absent = [(row, name) for name, entry in suites.items() for row in entry.get("absent", ())]
+    unscored = [row for row, name in shown.models.items() if not name.scores]
+    partly = [name for name, suite in loaded.items() if set(suite.scorers) & set(SCORED)]
+    absent += [(row, name) for name in partly for row in unscored]
     rows = suite_rows(*tables, columns, shown, absent)
     for output in outputs:
         if Path(output).suffix == ".csv":
@@ -218,7 +221,8 @@ def suite_layout(
 
 def _count(found: Mapping[tuple[str, ...], Mapping[str, Any]], shown: Shown, column: Shows) -> str:
     counts = (found[(*subject, *column.place)]["n"] for subject in shown.order)
-    return f"n = {next(count for count in counts if count is not None):,}"
+    count = next((count for count in counts if count is not None), None)
+    return "–" if count is None else f"n = {count:,}"
 
 
 def _lines(subject: Subject, here: Sequence[Mapping[str, Any]], shown: Shown, average: bool) -> Iterator[Row]:
@@ -273,6 +277,10 @@ def _footnotes(
         )
     else:
         yield "Every response could be read."
+    yield from shown.engines
+    if shown.unscored and any(set(suite.scorers) & set(SCORED) for suite in loaded.values()):
+        names = listed(shown.unscored)
+        yield f"A dash: the suite asks how likely an option is, which an API does not tell ({names})."
     if rows["published"].is_not_null().any():
         yield "Published: numbers printed for the paper, arXiv 2603.17662, as updated on its project page."
 

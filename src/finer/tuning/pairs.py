@@ -17,7 +17,7 @@ from trl.data_utils import apply_chat_template
 from finer.config import Training
 from finer.errors import InputError
 from finer.keys import stable_key
-from finer.mllm.engine import image_size, open_image
+from finer.mllm.images import image_size, open_image
 from finer.schemas import DROPS, PREFERENCES
 from finer.store import drop, table_from
 

@@ -66,7 +66,9 @@ def train_adapter(
     drawn = read_table(preferences, PREFERENCES)
     check_preferences(drawn, preferences)
     transformers_logging.disable_progress_bar()
-    model, processor = families.load(base.path, DTYPES[training.dtype], training.device, base.attention)
+    model, processor = families.load(
+        base.path, DTYPES[training.dtype], training.device, base.attention, images=base.images
+    )
     writer = Writer(processor, training.image_pixels)
     chosen = choose(drawn, training, writer)
     revision, data = base.revision(), frame_digest(pl.concat([chosen.train, chosen.held_out]))
