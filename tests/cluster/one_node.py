@@ -4,7 +4,7 @@
 
 There is no systemd, no control groups and no accounting database in it. Besides its folder it writes one link,
 /etc/slurm/slurm.conf, since the step that Snakemake starts inside a job finds its configuration only there. The
-node claims two GPUs that are links to /dev/null: SLURM hands them out and sets CUDA_VISIBLE_DEVICES as it does for real ones.
+node claims two GPUs that are links to /dev/null: SLURM hands them out and sets CUDA_VISIBLE_DEVICES as for real ones.
 """
 
 from __future__ import annotations
@@ -163,7 +163,9 @@ def _configure(cpus: int) -> None:
     for number in range(2):
         (FOLDER / f"gpu{number}").unlink(missing_ok=True)
         (FOLDER / f"gpu{number}").symlink_to(os.devnull)
-    (FOLDER / "gres.conf").write_text(f"NodeName={host} Name=gpu Type=plain File={FOLDER}/gpu[0-1] Flags=nvidia_gpu_env\n")
+    (FOLDER / "gres.conf").write_text(
+        f"NodeName={host} Name=gpu Type=plain File={FOLDER}/gpu[0-1] Flags=nvidia_gpu_env\n"
+    )
     (FOLDER / "cgroup.conf").write_text("CgroupPlugin=disabled\n" if _version() >= (23, 11) else "")
     LINK.parent.mkdir(exist_ok=True)
     LINK.unlink(missing_ok=True)

@@ -113,9 +113,11 @@ class Needs:
 
     def _images(self, step: str, wildcards: Wildcards, items: int) -> int:
         """How many images a job encodes: each once if the prefix is reused, and in a suite one an item."""
-        if "benchmark" in wildcards:
-            return self.counts.images(wildcards["benchmark"])
-        return items if step.endswith("suites") else self.counts.summed(self.counts.images)
+        if step.endswith("suites"):
+            return items
+        benchmark = wildcards.get("benchmark")
+        images = self.counts.images(benchmark) if benchmark else self.counts.summed(self.counts.images)
+        return min(images, items)
 
     def _model(self, step: str, wildcards: Wildcards) -> tuple[Model | None, int]:
         """Return the model that a job of the step runs, and how many GPUs it runs on."""

@@ -1,0 +1,119 @@
+"""A plan as text for a terminal and for documents: its steps by stage, sums, disk, language models, what is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from finer.config import Config
+from finer.planning.plan import RoleUse
+
+_HEADINGS = ("Step", "Jobs", "Items", "CPU h", "GPU h", "Longest h", "GB a job", "GPUs", "From")
+_SMALL_HOURS = 0.05  # steps below it are summed in one line of their stage
+
+
+def show(
+    config: Config,
+    planned: pl.DataFrame,
+    disk: Mapping[str, float],
+    roles: Sequence[RoleUse] = (),
+    measured: float | None = None,
+) -> str:
+    """Return the whole text.
+
+    Args:
+        planned: what ``plan`` returned.
+        disk: gigabytes by kind.
+        roles: what the language models' roles will read and write.
+        measured: hours that all jobs of a run of this preset took, to compare with.
+    """
+    parts = [
+        f"Plan of the preset '{config.preset}': {planned['jobs'].sum()} jobs",
+        _table(_HEADINGS, _steps(planned)),
+        "Disk (GB)",
+        _table(("What", "GB"), [[kind, f"{size:,.1f}"] for kind, size in disk.items() if size >= 0.05]),
+        _language_models(config, roles),
+        _assumptions(config, planned),
+    ]
+    if measured is not None:
+        hours = float(planned["cpu_hours"].sum())
+        parts.append(
+            f"A run of it took {measured:.2f} h, all jobs one after the other; the plan is {hours:.2f} h: "
+            f"{hours / measured:.2f} times as much."
+        )
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _steps(planned: pl.DataFrame) -> list[list[str]]:
+    lines = []
+    for (stage,), steps in planned.group_by("stage", maintain_order=True):
+        large = (pl.col("cpu_hours") >= _SMALL_HOURS) | (pl.col("gpu_hours") >= _SMALL_HOURS)
+        shown, small = steps.filter(large), steps.filter(~large)
+        lines.append([f"{stage}:", *_sums(steps), ""])
+        lines += [["  " + row["step"], *_cells(row)] for row in shown.iter_rows(named=True)]
+        if shown.height and small.height:
+            lines.append([f"  {small.height} small steps", *_sums(small), "/".join(sorted(set(small["from"])))])
+    return [*lines, ["all", *_sums(planned), ""]]
+
+
+def _cells(row: Mapping[str, object]) -> list[str]:
+    items = f"{row['items']:,} {row['unit']}" if row["unit"] not in ("jobs", "downloads") else ""
+    return [f"{row['jobs']:,}", items, *(_hours(row[key]) for key in ("cpu_hours", "gpu_hours", "longest_hours")),
+            f"{row['memory_gb']:,.0f}", str(row["gpus"] or ""), str(row["from"])]  # fmt: skip
+
+
+def _sums(steps: pl.DataFrame) -> list[str]:
+    hours = (steps["cpu_hours"].sum(), steps["gpu_hours"].sum(), steps["longest_hours"].max())
+    return [f"{steps['jobs'].sum():,}", "", *(_hours(value) for value in hours),
+            f"{steps['memory_gb'].max():,.0f}", str(steps["gpus"].max() or "")]  # fmt: skip
+
+
+def _hours(value: object) -> str:
+    hours = float(str(value))
+    return "" if hours == 0 else f"{hours:,.2f}" if hours < 10 else f"{hours:,.0f}"
+
+
+def _language_models(config: Config, roles: Sequence[RoleUse]) -> str:
+    if not config.chat.roles:
+        return "Language models by API: no role has one."
+    if not roles:
+        return f"Language models ({', '.join(config.chat.roles)}): tokens and money are not counted in this plan."
+    headings = ("Role", "Model", "Requests", "Tokens in", "Tokens out", "Money")
+    counted = ("requests", "tokens_in", "tokens_out")
+    lines = [
+        [one.role, one.model, *(f"{getattr(one, key):,}" for key in counted), f"{one.money:,.2f}"] for one in roles
+    ]
+    total = [f"{sum(getattr(one, key) for one in roles):,}" for key in counted]
+    lines.append(["all", "", *total, f"{sum(one.money for one in roles):,.2f}"])
+    return "Language models\n\n" + _table(headings, lines)
+
+
+def _assumptions(config: Config, planned: pl.DataFrame) -> str:
+    cluster = config.cluster
+    said = ["measured: seconds an item of the micro preset (workflow/resources/costs.csv), times this preset's items."]
+    if planned["gpu_hours"].sum():
+        said.append(
+            f"assumed: on GPUs nothing was measured. Operations of the model's size over {cluster.teraflops:g} TFLOP/s "
+            f"sustained; {cluster.image_tokens:,} tokens an image, encoded once, {cluster.text_tokens:,} a question; a "
+            f"pair of training at its longest (keys cluster.teraflops, image_tokens, text_tokens). Expect a factor of "
+            "two either way; the first answering job tells (docs/cluster.md)."
+        )
+    if (planned["from"] == "assumed").any() and not planned["gpu_hours"].sum():
+        said.append("assumed: steps that no run has measured, and downloads, whose time is the network's.")
+    if config.world is None:
+        said.append("Items are those asked for; images and captions are as many as `size` says.")
+    return "\n".join(said)
+
+
+def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, aligned to be read as it is: the first column left, the others right."""
+    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    rows = [headings, ["-" * width for width in widths], *lines]
+    return "\n".join(
+        "| " + " | ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ) + " |"
+        for row in rows
+    )  # fmt: skip
