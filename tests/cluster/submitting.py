@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -32,7 +33,7 @@ class Checkout:
         unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
         for name in COPIED:
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=unwanted, copy_function=_linked)
+                shutil.copytree(ROOT / name, folder / name, ignore=unwanted, copy_function=_copied)
             elif (ROOT / name).is_file():
                 shutil.copy(ROOT / name, folder / name)
 
@@ -70,11 +71,12 @@ class Checkout:
         return found
 
 
-def _linked(source: str, target: str) -> None:
-    try:
-        os.link(source, target)  # images and weights are large
-    except OSError:
-        shutil.copy2(source, target)
+def _copied(source: str, target: str) -> None:
+    if source.endswith((".sif", ".safetensors")):  # large, and never changed in place
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copy2(source, target)
 
 
 class Parts(threading.Thread):

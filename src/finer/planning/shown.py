@@ -9,8 +9,9 @@ import polars as pl
 from finer.config import Config
 from finer.planning.plan import RoleUse
 
-_HEADINGS = ("Step", "Jobs", "Items", "CPU h", "GPU h", "Longest h", "GB a job", "GPUs", "From")
-_SMALL_HOURS = 0.05  # steps below it are summed in one line of their stage
+_HOURS = ("cpu_hours", "gpu_hours", "longest_hours")
+_SHORT = 5.0  # a plan of fewer hours is shown in minutes
+_SMALL = 0.02  # steps below this share of all hours are summed in one line of their stage
 
 
 def show(
@@ -30,7 +31,7 @@ def show(
     """
     parts = [
         f"Plan of the preset '{config.preset}': {planned['jobs'].sum()} jobs",
-        _table(_HEADINGS, _steps(planned)),
+        _steps(planned),
         "Disk (GB)",
         _table(("What", "GB"), [[kind, f"{size:,.1f}"] for kind, size in disk.items() if size >= 0.05]),
         _language_models(config, roles),
@@ -45,33 +46,39 @@ def show(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _steps(planned: pl.DataFrame) -> list[list[str]]:
+def _steps(planned: pl.DataFrame) -> str:
+    cpu, gpu = planned["cpu_hours"].sum(), planned["gpu_hours"].sum()
+    unit, factor = ("min", 60.0) if cpu < _SHORT else ("h", 1.0)
+    times = planned.with_columns(pl.col(_HOURS) * factor)
+    large = (pl.col("cpu_hours") >= _SMALL * cpu) | (pl.col("gpu_hours") >= max(_SMALL * gpu, 1e-9))
+    marked = times.with_columns(large=planned.select(large).to_series())
     lines = []
-    for (stage,), steps in planned.group_by("stage", maintain_order=True):
-        large = (pl.col("cpu_hours") >= _SMALL_HOURS) | (pl.col("gpu_hours") >= _SMALL_HOURS)
-        shown, small = steps.filter(large), steps.filter(~large)
+    for (stage,), steps in marked.group_by("stage", maintain_order=True):
+        shown, small = steps.filter("large"), steps.filter(~pl.col("large"))
         lines.append([f"{stage}:", *_sums(steps), ""])
         lines += [["  " + row["step"], *_cells(row)] for row in shown.iter_rows(named=True)]
         if shown.height and small.height:
             lines.append([f"  {small.height} small steps", *_sums(small), "/".join(sorted(set(small["from"])))])
-    return [*lines, ["all", *_sums(planned), ""]]
+    lines.append(["all", *_sums(times), ""])
+    timed = (f"CPU {unit}", f"GPU {unit}", f"Longest {unit}")
+    return _table(("Step", "Jobs", "Items", *timed, "GB a job", "GPUs", "From"), lines)
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:
     items = f"{row['items']:,} {row['unit']}" if row["unit"] not in ("jobs", "downloads") else ""
-    return [f"{row['jobs']:,}", items, *(_hours(row[key]) for key in ("cpu_hours", "gpu_hours", "longest_hours")),
+    return [f"{row['jobs']:,}", items, *(_time(row[key]) for key in _HOURS),
             f"{row['memory_gb']:,.0f}", str(row["gpus"] or ""), str(row["from"])]  # fmt: skip
 
 
 def _sums(steps: pl.DataFrame) -> list[str]:
-    hours = (steps["cpu_hours"].sum(), steps["gpu_hours"].sum(), steps["longest_hours"].max())
-    return [f"{steps['jobs'].sum():,}", "", *(_hours(value) for value in hours),
+    times = (steps["cpu_hours"].sum(), steps["gpu_hours"].sum(), steps["longest_hours"].max())
+    return [f"{steps['jobs'].sum():,}", "", *(_time(value) for value in times),
             f"{steps['memory_gb'].max():,.0f}", str(steps["gpus"].max() or "")]  # fmt: skip
 
 
-def _hours(value: object) -> str:
-    hours = float(str(value))
-    return "" if hours == 0 else f"{hours:,.2f}" if hours < 10 else f"{hours:,.0f}"
+def _time(value: object) -> str:
+    number = float(str(value))
+    return "" if number == 0 else f"{number:,.2f}" if number < 10 else f"{number:,.0f}"
 
 
 def _language_models(config: Config, roles: Sequence[RoleUse]) -> str:
