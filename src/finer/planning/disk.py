@@ -22,7 +22,7 @@ def disk(config: Config, jobs: Iterable[Job]) -> dict[str, float]:
     listed = list(jobs)
     counts = Counts(config)
     world = config.world is not None
-    images = [(counts.images(name), entry.reader) for name, entry in config.benchmarks.items()]
+    images: list[tuple[int, str]] = [(counts.images(name), entry.reader) for name, entry in config.benchmarks.items()]
     images += [(counts.captions(name), source.reader) for name, source in config.preferences.sources.items()]
     raw = sum(number * (_SCENE_MB if world else _PHOTOGRAPH_MB.get(reader, 0.5)) for number, reader in images)
     adapters = [config.models[name.partition("@")[0]].billions or 0.01 for name in config.tuned()]

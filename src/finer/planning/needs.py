@@ -20,7 +20,7 @@ from finer.planning.counts import UNITS, Counts, Wildcards
 
 # What is asked for over what is expected.
 _TIMES, _MEMORY_TIMES = 3.0, 1.5
-_LEAST_MINUTES, _LEAST_MB, _PROCESS_MB = 5, 1000, 500  # _PROCESS_MB: of the workflow's own process beside the job
+_LEAST_MINUTES, _LEAST_MB, _PROCESS_MB = 10, 1000, 500  # _PROCESS_MB: of the workflow's own process beside the job
 _LOAD_SECONDS_PER_BILLION = 15.0  # reading weights from a shared disk, at about 130 MB a second
 _HOST_MB, _HOST_MB_PER_BILLION = 32000, 4000  # host memory of a GPU job: twice the weights while they are read
 _FORWARD = 2e9  # operations a token and billion parameters, forward

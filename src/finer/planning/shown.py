@@ -47,7 +47,7 @@ def show(
 
 
 def _steps(planned: pl.DataFrame) -> str:
-    cpu, gpu = planned["cpu_hours"].sum(), planned["gpu_hours"].sum()
+    cpu, gpu = float(planned["cpu_hours"].sum()), float(planned["gpu_hours"].sum())
     unit, factor = ("min", 60.0) if cpu < _SHORT else ("h", 1.0)
     times = planned.with_columns(pl.col(_HOURS) * factor)
     large = (pl.col("cpu_hours") >= _SMALL * cpu) | (pl.col("gpu_hours") >= max(_SMALL * gpu, 1e-9))
@@ -58,7 +58,9 @@ def _steps(planned: pl.DataFrame) -> str:
         lines.append([f"{stage}:", *_sums(steps), ""])
         lines += [["  " + row["step"], *_cells(row)] for row in shown.iter_rows(named=True)]
         if shown.height and small.height:
-            lines.append([f"  {small.height} small steps", *_sums(small), "/".join(sorted(set(small["from"])))])
+            lines.append(
+                [f"  {small.height} small steps", *_sums(small), "/".join(small["from"].unique().sort().to_list())]
+            )
     lines.append(["all", *_sums(times), ""])
     timed = (f"CPU {unit}", f"GPU {unit}", f"Longest {unit}")
     return _table(("Step", "Jobs", "Items", *timed, "GB a job", "GPUs", "From"), lines)
@@ -71,9 +73,11 @@ def _cells(row: Mapping[str, object]) -> list[str]:
 
 
 def _sums(steps: pl.DataFrame) -> list[str]:
-    times = (steps["cpu_hours"].sum(), steps["gpu_hours"].sum(), steps["longest_hours"].max())
-    return [f"{steps['jobs'].sum():,}", "", *(_time(value) for value in times),
-            f"{steps['memory_gb'].max():,.0f}", str(steps["gpus"].max() or "")]  # fmt: skip
+    summed = steps.select(
+        pl.col("jobs", "cpu_hours", "gpu_hours").sum(), pl.col("longest_hours", "memory_gb", "gpus").max()
+    ).row(0, named=True)
+    return [f"{summed['jobs']:,}", "", *(_time(summed[key]) for key in _HOURS),
+            f"{summed['memory_gb']:,.0f}", str(summed["gpus"] or "")]  # fmt: skip
 
 
 def _time(value: object) -> str:
