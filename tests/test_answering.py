@@ -20,7 +20,8 @@ from finer.errors import InputError
 from finer.keys import stable_key
 from finer.mllm.answering import ASKED, respond
 from finer.mllm.engine import Answer, Query, Scores
-from finer.mllm.shards import Parts, cut, progress_bar, run_sharded
+from finer.mllm.shards import Parts, cut, run_sharded
+from finer.progress import progress_bar
 from finer.schemas import ITEMS, RESPONSES, RUNS, TEXT, Table
 from finer.store import read_table, table_from, write_table
 from tiny_models import multiple_choice, save_images, save_tiny

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import polars as pl
 import pytest
-from PIL import Image
 
 from finer import workflow
 from finer.preferences.yields import markdown, read_stages, tuning_yields
-from finer.raw import retrieve_pixmo
-from finer.raw.pixmo import image_name
 from finer.schemas import PREFERENCES
 from finer.store import read_table
 
@@ -105,52 +98,3 @@ def test_fingerprints_keep_stages_apart() -> None:
     assert "finer.preferences.mixtures" not in workflow.modules("edit")
     assert "finer.preferences.edits" not in workflow.modules("mix")
     assert "finer.preferences.validate" in workflow.modules("edit")
-
-
-# ---------------------------------------------------------------- retrieval
-@pytest.fixture
-def server() -> Iterator[str]:
-    content = io.BytesIO()
-    Image.new("RGB", (8, 8), (200, 0, 0)).save(content, "PNG")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            good = self.path.startswith("/good")
-            self.send_response(200 if good or self.path == "/text.jpg" else 404)
-            self.end_headers()
-            self.wfile.write(content.getvalue() if good else b"<html>")
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-
-
-def test_dead_addresses_are_listed_and_the_rest_is_fetched(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    urls = [f"{server}/good1.png", f"{server}/good2.png?size=1", f"{server}/gone.jpg", f"{server}/text.jpg",
-            "http://127.0.0.1:9/refused.jpg"]  # fmt: skip
-
-    def snapshot(repo: str, revision: str, kind: str, patterns: list[str], folder: Path) -> None:
-        (folder / "data").mkdir(parents=True)
-        for number, part in enumerate((urls[:2], urls[2:])):
-            frame = pl.DataFrame(
-                {"image_url": part, "caption": ["A cat."] * len(part), "transcripts": [["a"]] * len(part)}
-            )
-            frame.write_parquet(folder / "data" / f"train-{number}.parquet")
-        (folder / "revision.txt").write_text(f"{repo}@abc\n")
-
-    monkeypatch.setattr(retrieve_pixmo, "snapshot", snapshot)
-    captions, images, dead = tmp_path / "raw/captions.parquet", tmp_path / "raw/images", tmp_path / "raw/dead.csv"
-    retrieve_pixmo.retrieve_pixmo("a/b", "main", captions, images, dead)
-    assert pl.read_parquet(captions)["image_url"].to_list() == urls
-    assert sorted(path.name for path in images.iterdir()) == sorted(map(image_name, urls[:2]))
-    assert pl.read_csv(dead).rows() == [(urls[2], "http_404"), (urls[3], "no_image"), (urls[4], "unreachable")]
-    assert (tmp_path / "raw/revision.txt").read_text() == "a/b@abc\n" and not (tmp_path / "raw/download").exists()
-    before = [path.stat().st_mtime_ns for path in sorted(images.iterdir())]
-    assert len(retrieve_pixmo.fetch_images(urls, images)) == 3
-    assert [path.stat().st_mtime_ns for path in sorted(images.iterdir())] == before  # nothing is fetched twice

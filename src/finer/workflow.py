@@ -16,6 +16,7 @@ from typing import Any
 
 from finer.config import Config, parse
 from finer.errors import InputError
+from finer.retrieval.sources import needed, registry
 
 PACKAGE = Path(__file__).parent
 
@@ -57,6 +58,18 @@ def with_suite_code(plan: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dic
             "estimates_code": code("estimates-suite", named),
         }
     return plan
+
+
+def origins(config: Config) -> dict[str, dict[str, list[str]]]:
+    """Return what the retrieval of each source that a configuration needs puts where, and what it waits for."""
+    data = config.data_root
+    found: dict[str, dict[str, list[str]]] = {}
+    for name in needed(config.raw_paths(), data):
+        source = registry()[name]
+        files, folders = ([f"{data}/{path}" for path in paths] for paths in source.outputs(name))
+        waits = [path for need in source.needs for path in (*found[need]["files"], *found[need]["folders"])]
+        found[name] = {"files": files, "folders": folders, "waits": waits}
+    return found
 
 
 def _is_judged(module: str) -> bool:

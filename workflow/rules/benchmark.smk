@@ -72,6 +72,34 @@ rule read_docci:
         " --out {output.images} --captions {output.captions} --drops {output.drops} 2> >(tee {log} >&2)"
 
 
+rule read_csv:
+    input:
+        table=lookup("benchmarks/{benchmark}/raw", within=PLAN),
+        images=lookup("benchmarks/{benchmark}/images", within=PLAN),
+    output:
+        images=f"{B}/images.parquet",
+        captions=f"{B}/captions.parquet",
+        drops=f"{B}/drops/read.parquet",
+    log:
+        f"{OUT}/logs/read_csv.{{benchmark}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/read_csv.{{benchmark}}.tsv"
+    wildcard_constraints:
+        benchmark=CFG.readers("csv"),
+    conda:
+        "../../envs/finer.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code("read-csv"),
+        config=lookup("benchmarks/{benchmark}/read", within=PLAN),
+    shell:
+        "python -m finer read-csv --config {params.config:q} --benchmark {wildcards.benchmark}"
+        " --table {input.table} --images {input.images}"
+        " --out {output.images} --captions {output.captions} --drops {output.drops} 2> >(tee {log} >&2)"
+
+
 rule import_interchange:
     # A released benchmark in the interchange form replaces every stage before the items.
     input:
@@ -137,7 +165,7 @@ rule scene_graphs_from_captions:
     benchmark:
         f"{OUT}/benchmarks/scene_graphs_from_captions.{{benchmark}}.tsv"
     wildcard_constraints:
-        benchmark=CFG.readers("docci"),
+        benchmark=CFG.readers("docci", "csv"),
     conda:
         "../../envs/finer.yaml"
     resources:
@@ -283,7 +311,7 @@ rule compose:
     benchmark:
         f"{OUT}/benchmarks/compose.{{benchmark}}.tsv"
     wildcard_constraints:
-        benchmark=CFG.readers("comprecap", "docci"),
+        benchmark=CFG.readers("comprecap", "docci", "csv"),
     conda:
         "../../envs/finer.yaml"
     resources:

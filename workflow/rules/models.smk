@@ -62,7 +62,7 @@ rule retrieve_model:
         repo=lookup("models/{model}/repo", within=PLAN),
         revision=lookup("models/{model}/revision", within=PLAN),
     shell:
-        "python -m finer retrieve-model --repo {params.repo} --revision {params.revision} --out {output}"
+        "python -m finer retrieve --repo {params.repo} --revision {params.revision} --out {output}"
         " 2> >(tee {log} >&2)"
 
 

@@ -362,21 +362,3 @@ rule preferences:
         f"{OUT}/tables/tuning_yields.md",
         f"{OUT}/tables/leaks.csv",
     localrule: True
-
-
-rule retrieve_pixmo:
-    output:
-        captions=f"{OUT}/raw/pixmo/captions.parquet",
-        images=directory(f"{OUT}/raw/pixmo/images"),
-        dead=f"{OUT}/raw/pixmo/dead_links.csv",
-    log:
-        f"{OUT}/logs/retrieve_pixmo.log",
-    localrule: True
-    conda:
-        "../../envs/finer.yaml"
-    params:
-        repo="allenai/pixmo-cap",
-        revision="main",
-    shell:
-        "python -m finer retrieve-pixmo --repo {params.repo} --revision {params.revision}"
-        " --captions {output.captions} --images {output.images} --dead {output.dead} 2> >(tee {log} >&2)"

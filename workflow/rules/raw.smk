@@ -1,4 +1,4 @@
-# The micro world, written in the official raw file formats. With `world: null` these files are given.
+# The micro world, written in the official raw file formats; with `world: null` the official files are retrieved or given.
 
 
 rule world_comprecap:
@@ -126,33 +126,36 @@ rule world:
     localrule: True
 
 
-rule retrieve_comprecap:
-    output:
-        annotations=f"{OUT}/raw/comprecap/anno.json",
-        images=directory(f"{OUT}/raw/comprecap/images"),
-    log:
-        f"{OUT}/logs/retrieve_comprecap.log",
-    localrule: True
-    conda:
-        "../../envs/finer.yaml"
-    params:
-        repo="FanLu31/CompreCap",
-    shell:
-        "python -m finer retrieve-comprecap --repo {params.repo} --annotations {output.annotations}"
-        " --images {output.images} 2> >(tee {log} >&2)"
+for origin, places in ORIGINS.items():
+
+    rule:
+        # The only rules with network, with retrieve_model. A change of code does not fetch anew what is there.
+        name:
+            f"retrieve_{origin}"
+        input:
+            places["waits"],
+        output:
+            places["files"],
+            [directory(folder) for folder in places["folders"]],
+        log:
+            f"{OUT}/logs/retrieve_{origin}.log",
+        localrule: True
+        conda:
+            "../../envs/finer.yaml"
+        params:
+            source=origin,
+            data=CFG.data_root,
+        shell:
+            "python -m finer retrieve --source {params.source} --data {params.data:q} 2> >(tee {log} >&2)"
 
 
-rule retrieve_docci:
-    output:
-        descriptions=f"{OUT}/raw/docci/docci_descriptions.jsonlines",
-        images=directory(f"{OUT}/raw/docci/images"),
-    log:
-        f"{OUT}/logs/retrieve_docci.log",
+rule data:
+    # All data sets of a configuration, and its checkpoints: what to fetch before a machine goes offline.
+    input:
+        [
+            path
+            for places in ORIGINS.values()
+            for path in (*places["files"], *places["folders"])
+        ],
+        [PLAN["models"][name]["path"] for name in CFG.models if CFG.models[name].repo],
     localrule: True
-    conda:
-        "../../envs/finer.yaml"
-    params:
-        source="https://storage.googleapis.com/docci/data",
-    shell:
-        "python -m finer retrieve-docci --source {params.source} --descriptions {output.descriptions}"
-        " --images {output.images} 2> >(tee {log} >&2)"

@@ -43,6 +43,7 @@ rule world_suite:
 rule items_suite:
     input:
         lookup("suites/{evaluated}/raw", within=PLAN),
+        lookup("suites/{evaluated}/shown", within=PLAN),
     output:
         asked=f"{OUT}/items/suites/{{evaluated}}.{{wording}}.parquet",
         drops=f"{OUT}/items/suites/{{evaluated}}.{{wording}}.drops.parquet",

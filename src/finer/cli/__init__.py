@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from finer.cli import benchmark, evaluation, models, planning, predictions, preferences, raw, suites, tables
+from finer.cli import benchmark, chat, evaluation, models, planning, predictions, preferences, raw, suites, tables
 from finer.cli.verb import VERBS
 from finer.errors import InputError
 
 __all__ = [
-    "benchmark", "evaluation", "main", "models", "planning", "predictions", "preferences", "raw", "suites", "tables",
+    "benchmark", "chat", "evaluation", "main", "models", "planning", "predictions", "preferences", "raw", "suites",
+    "tables",
 ]  # fmt: skip
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from finer.cli.verb import Arguments, settings, verb
+
+if TYPE_CHECKING:
+    from finer.raw.docci import DocciRaw
 
 
 @verb("config", "benchmark", "annotations", "images", "out", "drops")
 def read_comprecap(a: Arguments) -> None:
     """Read and check CompreCap's annotations and images."""
+    import polars as pl
+
     from finer.raw import comprecap
+    from finer.raw.draw import draw_images
     from finer.schemas import DROPS, IMAGES
     from finer.store import write_table
 
@@ -16,22 +25,42 @@ def read_comprecap(a: Arguments) -> None:
     raw = comprecap.read_comprecap(
         a.annotations, a.images, a.benchmark, values["on_bad_item"], values["split"] or "all"
     )
-    write_table(raw.drops, DROPS, a.drops)
-    write_table(raw.images, IMAGES, a.out)
+    images, undrawn = draw_images(raw.images, values["limit"], values["seed"])
+    write_table(pl.concat([raw.drops, undrawn]), DROPS, a.drops)
+    write_table(images, IMAGES, a.out)
 
 
 @verb("config", "benchmark", "descriptions", ("images", {"nargs": "?", "default": None}), "out", "captions", "drops")
 def read_docci(a: Arguments) -> None:
     """Read and check DOCCI's captions and, where they are, images."""
     from finer.raw import docci
-    from finer.schemas import CAPTIONS, DROPS, IMAGES
-    from finer.store import write_table
 
     values = settings(a.config)
     raw = docci.read_docci(a.descriptions, a.images, a.benchmark, values["split"], values["on_bad_item"])
-    write_table(raw.drops, DROPS, a.drops)
-    write_table(raw.captions, CAPTIONS, a.captions)
-    write_table(raw.images, IMAGES, a.out)
+    _write_captioned(raw, values, a)
+
+
+@verb("config", "benchmark", "table", ("images", {"nargs": "?", "default": None}), "out", "captions", "drops")
+def read_csv(a: Arguments) -> None:
+    """Read and check captions of a CSV and, where they are, images."""
+    from finer.raw import csv_captions
+
+    values = settings(a.config)
+    raw = csv_captions.read_captions_csv(a.table, a.images, a.benchmark, values["on_bad_item"])
+    _write_captioned(raw, values, a)
+
+
+def _write_captioned(raw: DocciRaw, values: Mapping[str, Any], a: Arguments) -> None:
+    import polars as pl
+
+    from finer.raw.draw import draw_images
+    from finer.schemas import CAPTIONS, DROPS, IMAGES
+    from finer.store import write_table
+
+    images, undrawn = draw_images(raw.images, values["limit"], values["seed"])
+    write_table(pl.concat([raw.drops, undrawn]), DROPS, a.drops)
+    write_table(raw.captions.join(images, on="image_id", how="semi", maintain_order="left"), CAPTIONS, a.captions)
+    write_table(images, IMAGES, a.out)
 
 
 @verb("config", "benchmark", "folder", ("images", {"nargs": "?", "default": None}), "out", "pairs", "drops")

@@ -169,11 +169,3 @@ def tuning_yields(a: Arguments) -> None:
     numbers = counted([read_stages(folder) for folder in a.folders])
     write_text(a.csv, numbers.write_csv())
     write_text(a.markdown, markdown(numbers))
-
-
-@verb("repo", "revision", "captions", "images", "dead")
-def retrieve_pixmo(a: Arguments) -> None:
-    """Fetch PixMo-Cap's captions from its hub repository and its images from their web addresses."""
-    from finer.raw import retrieve_pixmo as retrieve
-
-    retrieve.retrieve_pixmo(a.repo, a.revision, a.captions, a.images, a.dead)

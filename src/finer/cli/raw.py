@@ -53,25 +53,15 @@ def world_check(a: Arguments) -> None:
     check_manifests(a.manifests, a.out)
 
 
-@verb("repo", "annotations", "images")
-def retrieve_comprecap(a: Arguments) -> None:
-    """Fetch CompreCap from its hub repository."""
-    from finer.raw import retrieve
+@verb("source?", "data?", "repo?", "revision?", "out?")
+def retrieve(a: Arguments) -> None:
+    """Fetch a data set of the registry (source, data), or a checkpoint of a hub (repo, revision, out)."""
+    from finer.errors import InputError
+    from finer.retrieval import retrieve as fetching
 
-    retrieve.retrieve_comprecap(a.repo, a.annotations, a.images)
-
-
-@verb("source", "descriptions", "images")
-def retrieve_docci(a: Arguments) -> None:
-    """Fetch DOCCI's descriptions and images."""
-    from finer.raw import retrieve
-
-    retrieve.retrieve_docci(a.source, a.descriptions, a.images)
-
-
-@verb("repo", "revision", "out")
-def retrieve_model(a: Arguments) -> None:
-    """Fetch a checkpoint from a hub at a given revision."""
-    from finer.raw import retrieve
-
-    retrieve.retrieve_model(a.repo, a.revision, a.out)
+    if a.source and a.data:
+        fetching.retrieve(a.source, a.data)
+    elif a.repo and a.revision and a.out:
+        fetching.retrieve_model(a.repo, a.revision, a.out)
+    else:
+        raise InputError("nothing to retrieve", expected="--source and --data, or --repo, --revision and --out")

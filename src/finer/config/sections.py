@@ -11,6 +11,7 @@ from finer.config.tuning import Name, RowName, Section, Share
 
 Setting = Literal["multi_obj", "multi_attr", "multi_rel", "wh"]
 Count = Annotated[int, Field(ge=0)]
+CAPTIONED = ("docci", "csv")  # formats of captions
 
 
 class World(Section):
@@ -41,12 +42,14 @@ class Range(Section):
 class Benchmark(Section):
     """One benchmark: where its raw files are and how many pairs are drawn from it."""
 
-    reader: Literal["comprecap", "docci", "interchange"] = Field(description="format of the raw files")
+    reader: Literal["comprecap", "docci", "csv", "interchange"] = Field(
+        description="format of the raw files; csv: two columns, image and caption (docs/own-data.md)"
+    )
     role: Literal["test", "dev"] = Field("test", description="dev: for choosing thresholds, never in a table")
     title: str = Field(description="name in tables and figures")
     raw: str = Field(
-        description="raw file (anno.json, docci_descriptions.jsonlines) or folder of interchange CSV files; "
-        "{results} stands for the preset's results folder, {captions} for the key `captions`"
+        description="raw file (anno.json, docci_descriptions.jsonlines, a CSV) or folder of interchange CSV files; "
+        "{data} stands for the key `data`, {results} for the preset's results folder, {captions} for `captions`"
     )
     images: str | None = Field(description="folder of the images; null: captions only, nothing can be answered")
     size: int | None = Field(
@@ -54,6 +57,7 @@ class Benchmark(Section):
         "many as the micro world draws, or unknown",
     )  # fmt: skip
     split: str | None = Field("test", description="split to read, where the format has several; null: all")
+    limit: int | None = Field(None, ge=1, description="read at most so many images, drawn; null: all")
     pairs: dict[Setting, Count] = Field(description="number of pairs (two questions each) wanted per setting")
     entity_counts: dict[Literal["multi_obj", "multi_attr", "multi_rel"], Range] = Field(
         description="entity counts of the list settings"
@@ -157,7 +161,7 @@ class SuiteSource(Section):
     table: Literal["hallucination", "general"] = Field(description="the table it is a column of")
     raw: str = Field(
         "{results}/raw/suites/{suite}",
-        description="its official files; {results}: the preset's results folder, {suite}: the suite's name",
+        description="its official files; {data}: the key `data`, {results}: the preset's results, {suite}: its name",
     )
     images: str = Field("{results}/raw/suites/{suite}/images", description="folder of its images")
     items: Count = Field(200, description="micro world: how many items are written, about; else how many there are")

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from finer.config.cluster import Cluster
 from finer.config.language import Chat, RoleName
 from finer.config.sections import (
+    CAPTIONED,
     Benchmark,
     Evaluation,
     Micro,
@@ -24,7 +25,7 @@ from finer.config.sections import (
     SuiteSource,
     World,
 )
-from finer.config.tuning import AT, Ablation, Adapter, Mixture, Name, Preferences, Section, Training
+from finer.config.tuning import AT, Ablation, Adapter, Mixture, Name, Preferences, Section, Training, TuningSource
 from finer.errors import InputError
 from finer.schemas import POOLED
 
@@ -38,6 +39,10 @@ class Config(Section):
 
     preset: Name = Field("micro", description="results go to <results>/<preset>")
     results: str = Field("results", description="folder of all results")
+    data: str = Field(
+        "{results}/raw",
+        description="folder of the raw data that the workflow retrieves; {results}: the preset's results",
+    )
     seed: int = Field(2603, ge=0, description="seed of every draw")
     on_bad_item: Literal["stop", "drop"] = Field(
         "stop", description="one unreadable image or annotation: stop with an error, or drop and count it"
@@ -46,7 +51,7 @@ class Config(Section):
     benchmarks: dict[Name, Benchmark] = Field(
         min_length=1, description="the benchmarks; null removes one of an overlaid file"
     )
-    captions: str | None = Field(None, description="file of captions in DOCCI's format, for the target `captions`")
+    captions: str | None = Field(None, description="file of captions, for the target `captions`")
     scene_graphs: SceneGraphs = SceneGraphs()
     negatives: Negatives = Negatives()
     models: dict[Name, Model] = Field(min_length=1, description="the MLLMs; null removes one of an overlaid file")
@@ -124,17 +129,20 @@ class Config(Section):
             "phraser": self.preferences.phraser, "editor": self.preferences.editor, "judge": self.evaluation.judge,
         }  # fmt: skip
 
-    def role(self, name: RoleName) -> str:
-        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role."""
+    def role(self, name: RoleName, access: bool = True) -> str:
+        """Return all that a role's jobs need to ask its model, as JSON; "" if no language model has the role.
+
+        Without ``access`` it is what the replies depend on: a new budget or address is no reason to run a job again.
+        Then ``chat_access`` must stand in the environment of the job (``finer.chat.roles.ACCESS``).
+        """
         if self._role_settings()[name] != "llm":
             return ""
-        role = self.chat.roles[name]
-        model = self.chat.models[role.model]
-        parts = {"settings": role, "model": model, "backend": self.chat.backends[model.backend]}
-        return _compact(
-            {"role": name, "name": role.model, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
-            | {key: part.model_dump(mode="json") for key, part in parts.items()}
-        )
+        role = self.chat.role(name)
+        return _compact(role | {"access": json.loads(self.chat_access())} if access else role)
+
+    def chat_access(self) -> str:
+        """Return where and how language models are reached, as JSON."""
+        return _compact(self.chat.access(self.resolve(self.chat.cache)))
 
     @property
     def root(self) -> str:
@@ -219,6 +227,10 @@ class Config(Section):
             values = {key: _kept(entry) if key in _REMOVABLE else entry for key, entry in values.items()}
             if isinstance(given := values.get("preferences"), dict):
                 values["preferences"] = {**given, "sources": _kept(given.get("sources", {}))}
+            if isinstance(given := values.get("chat"), dict):
+                values["chat"] = {
+                    key: _kept(entry) if isinstance(entry, dict) else entry for key, entry in given.items()
+                }
             if isinstance(given := values.get("ablations"), dict):
                 values["ablations"] = {
                     name: {**entry, "rows": _kept(entry.get("rows"))} if isinstance(entry, dict) else entry
@@ -264,7 +276,7 @@ class Config(Section):
 
     def captioned(self) -> list[str]:
         """Benchmarks of the tables that start from captions."""
-        return [name for name in self.tests if self.benchmarks[name].reader == "docci"]
+        return [name for name in self.tests if self.benchmarks[name].reader in CAPTIONED]
 
     def unverified(self) -> str:
         """Return the settings of negatives as if nobody had checked them, as JSON."""
@@ -318,7 +330,20 @@ class Config(Section):
 
     def resolve(self, path: str, model: str = "") -> str:
         """Fill in the placeholders of a path."""
-        return path.replace("{results}", self.root).replace("{captions}", self.captions or "").replace("{model}", model)
+        filled = path.replace("{data}", self.data).replace("{results}", self.root)
+        return filled.replace("{captions}", self.captions or "").replace("{model}", model)
+
+    @property
+    def data_root(self) -> str:
+        """Folder of the raw data that is retrieved."""
+        return self.resolve(self.data)
+
+    def raw_paths(self) -> list[str]:
+        """Return all paths of raw files and image folders."""
+        entries: list[Benchmark | TuningSource] = [*self.benchmarks.values(), *self.preferences.sources.values()]
+        given = [path for entry in entries for path in (entry.raw, entry.images) if path is not None]
+        suites = [plan[part] for plan in map(self._suite_plan, self.suites) for part in ("raw", "images")]
+        return [*(self.resolve(path) for path in given), *suites]
 
     def plan(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return, per benchmark and per model, the paths and the settings (as JSON) that its rules depend on.
@@ -331,8 +356,10 @@ class Config(Section):
                     "reader": entry.reader,
                     "raw": self.resolve(entry.raw),
                     "images": [] if entry.images is None else self.resolve(entry.images),
-                    "captions": f"{self.root}/benchmark/{name}/captions.parquet" if entry.reader == "docci" else [],
-                    "read": _compact({"on_bad_item": self.on_bad_item, "split": entry.split}),
+                    "captions": f"{self.root}/benchmark/{name}/captions.parquet" if entry.reader in CAPTIONED else [],
+                    "read": _compact(
+                        {"on_bad_item": self.on_bad_item, "split": entry.split, "limit": entry.limit, "seed": self.seed}
+                    ),
                     "compose": _compact(
                         {"seed": self.seed} | entry.model_dump(mode="json", include={"pairs", "entity_counts"})
                     ),
@@ -363,6 +390,8 @@ class Config(Section):
         places = {part: self.resolve(getattr(entry, part).replace("{suite}", name)) for part in ("raw", "images")}
         return {
             **places,
+            # Where the images are no part of the official files, they are an input of their own.
+            "shown": [] if f"{places['images']}/".startswith(f"{places['raw']}/") else places["images"],
             "module": entry.module or name,
             "items": entry.items,
             "read": _compact(

@@ -16,7 +16,8 @@ from finer.keys import stable_key
 from finer.mllm import registry
 from finer.mllm.registry import Checkpoint
 from finer.mllm.runs import Stopwatch, frame_digest, run_row, versions
-from finer.mllm.shards import Parts, cut, progress_bar
+from finer.mllm.shards import Parts, cut
+from finer.progress import progress_bar
 from finer.schemas import ANSWERING, ITEMS, RESPONSES, RUNS
 from finer.store import read_table, table_from, write_table
 

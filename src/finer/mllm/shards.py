@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO, TypeVar
+from typing import TypeVar
 
 import polars as pl
-from tqdm import tqdm
 
+from finer.progress import progress_bar
 from finer.schemas import Table
 from finer.store import read_table, write_table, write_text
 
@@ -25,7 +23,6 @@ _Block = TypeVar("_Block")
 _Row = TypeVar("_Row")
 
 MANIFEST = "manifest.json"
-_LOG_SECONDS = 15.0  # between two lines where the output is a file
 
 
 class Parts:
@@ -113,40 +110,3 @@ def cut(frame: pl.DataFrame, rows: int, together: pl.Series | None = None) -> li
     first = pl.DataFrame({"row": row, "place": place}).select(pl.col("row").first().over("place")).to_series()
     numbered = frame.with_columns(_block=first // rows)
     return [block.drop("_block") for block in numbered.partition_by("_block", maintain_order=True)]
-
-
-class _Lines:
-    """A stream that writes each state of a progress bar as a line of its own: logs have no cursor to move back."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        line = text.strip("\r\n ")
-        if line:
-            self._stream.write(line + "\n")
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-
-@contextmanager
-def progress_bar(total: int, label: str, done: int = 0, stream: TextIO | None = None) -> Iterator[tqdm[NoReturn]]:
-    """Show items done, rate and time left: a moving bar on a terminal, a line now and then in a log.
-
-    Args:
-        done: items that an earlier run has left finished; they do not count in the rate.
-    """
-    stream = sys.stderr if stream is None else stream
-    terminal = stream.isatty()
-    shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{rate_fmt}, {remaining} left]"
-    line = "{desc}: {n_fmt}/{total_fmt} ({percentage:.0f} %), {rate_fmt}, {remaining} left"
-    bar: tqdm[NoReturn] = tqdm(
-        total=total, initial=done, desc=label, unit="item", smoothing=0.1, dynamic_ncols=terminal,
-        file=stream if terminal else _Lines(stream),
-        mininterval=0.2 if terminal else _LOG_SECONDS, bar_format=shape if terminal else line,
-    )  # fmt: skip
-    try:
-        yield bar
-    finally:
-        bar.close()

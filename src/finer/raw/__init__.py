@@ -1,1 +1,1 @@
-"""Official raw files: readers of them, and what fetches them."""
+"""Official raw files: readers of them."""

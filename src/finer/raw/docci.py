@@ -66,7 +66,7 @@ def read_docci(
         except BadRecordError as error:
             bad.take(error, item)
             continue
-        captions.append(_caption(benchmark, image_id, record.example_id, record.description))
+        captions.append(caption_row(benchmark, image_id, record.example_id, record.description))
     if split is not None and splits and split not in splits:
         raise InputError(
             "no row of this split", file=file, field="split", found=dict(splits), expected=split,
@@ -86,7 +86,8 @@ def _refuse_twice(example_id: str, first_row: dict[str, str], file: Path, row: s
     first_row[example_id] = row
 
 
-def _caption(benchmark: str, image_id: str, example_id: str, text: str) -> dict[str, str]:
+def caption_row(benchmark: str, image_id: str, example_id: str, text: str) -> dict[str, str]:
+    """Return a row of the table of captions."""
     return {
         "caption_id": stable_key(image_id, text), "image_id": image_id, "benchmark": benchmark,
         "example_id": example_id, "text": text.strip(),

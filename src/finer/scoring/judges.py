@@ -15,7 +15,8 @@ import polars as pl
 
 from finer.errors import InputError
 from finer.keys import stable_key
-from finer.mllm.shards import Parts, progress_bar
+from finer.mllm.shards import Parts
+from finer.progress import progress_bar
 from finer.schemas import ITEMS, JUDGEMENTS, RESPONSES, TEXT, Table
 from finer.scoring.judge_replies import REPLY_PARSERS
 from finer.scoring.judge_requests import ANSWER, Request, prompt_of, requests_of

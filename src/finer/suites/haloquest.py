@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import polars as pl
 
 from finer.keys import stable_key
+from finer.raw.addresses import cached_name
 from finer.raw.records import BadItems
 from finer.suites.files import Record, bad_row, csv_rows, made, one_of, question_items, text_of
 from finer.suites.free import FREE, apart, file_in, split_sums
@@ -34,11 +34,6 @@ IMAGE_TYPES = ("generated", "real")
 SPLIT = "eval"
 MAX_NEW_TOKENS = 128
 SCORER = "judge"
-
-
-def cached_name(url: str) -> str:
-    """Return the file name under which the image of a URL is kept: 16 hex digits and the URL's own suffix."""
-    return stable_key(url) + PurePosixPath(urlparse(url).path).suffix
 
 
 def read(sources: Sources, bad: BadItems) -> pl.DataFrame:

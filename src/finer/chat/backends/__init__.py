@@ -1,0 +1,1 @@
+"""Where language models are asked: over HTTP, or in the job's own process."""

@@ -1,0 +1,62 @@
+"""Files of a hub repository at one commit -> a folder, each compared with the hash that the hub states.
+
+Resuming and trying again are the client's. It is told the commit, never a branch: a branch that moves in between
+would mix two versions.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from finer.errors import InputError
+from finer.retrieval.download import Checks, faults
+from finer.retrieval.sources import Hub
+
+
+def snapshot(wanted: Hub, folder: Path, locked: str | None = None) -> str:
+    """Fetch the matching files into ``folder``; return the commit (``locked``: the one to take).
+
+    Raises:
+        InputError: no such repository, no access, no matching file, or a file that differs from its stated hash.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+    from huggingface_hub.utils import filter_repo_objects
+
+    # Read here and not where the client is imported, so that a mirror can be named at any time.
+    endpoint = os.environ.get("HF_ENDPOINT")
+    api = HfApi(endpoint=endpoint)
+    revision = locked or wanted.revision
+    try:
+        info = api.repo_info(wanted.hub, revision=revision, repo_type=wanted.kind, files_metadata=True)
+        siblings = {each.rfilename: each for each in info.siblings or []}
+        names = list(filter_repo_objects(siblings, allow_patterns=wanted.files, ignore_patterns=wanted.leave))
+        if not names:
+            raise InputError(
+                f"no file of '{wanted.hub}' matches", found=", ".join(sorted(siblings)[:8]) or "no files",
+                expected=" | ".join(wanted.files), cure="correct the patterns of this source in the registry",
+            )  # fmt: skip
+        snapshot_download(
+            wanted.hub, revision=info.sha, repo_type=wanted.kind, local_dir=folder,
+            allow_patterns=wanted.files, ignore_patterns=wanted.leave, endpoint=endpoint,
+        )  # fmt: skip
+    except (HfHubHTTPError, OSError) as error:
+        page = f"{api.endpoint}/{'datasets/' if wanted.kind == 'dataset' else ''}{wanted.hub}"
+        gated = isinstance(error, GatedRepoError)
+        raise InputError(
+            f"cannot retrieve the {wanted.kind} '{wanted.hub}' at revision '{revision}'",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            cure=f"accept its terms at {page} and set HF_TOKEN" if gated else
+            f"check the network; if {page} asks for a login, set HF_TOKEN. What has arrived is kept",
+        ) from error  # fmt: skip
+    for name in names:
+        lfs = siblings[name].lfs
+        checks = Checks(siblings[name].size, lfs.sha256 if lfs else None)
+        if (fault := faults(folder / name, checks)) is not None:
+            (folder / name).unlink()
+            raise InputError(
+                "a file is not what its hub states", file=folder / name, found=fault[0], expected=fault[1],
+                cure="try again",
+            )  # fmt: skip
+    return str(info.sha)
