@@ -22,7 +22,9 @@ COSTS = load_costs(ROOT / FILE)
 MICRO = load_files([ROOT / "config.yaml"])
 PAPER = load_files([ROOT / "config.yaml", ROOT / "workflow/presets/paper.yaml"])
 # Rules without jobs of their own, or whose time is that of a download.
-UNMEASURED = r"all|adapters|bases|captions|predictions|preferences|studies|suites|world|times|base_pinned|retrieve_\w+"
+UNMEASURED = (
+    r"all|adapters|bases|captions|data|predictions|preferences|studies|suites|world|times|base_pinned|retrieve_\w+"
+)
 
 
 def rules() -> dict[str, str]:
