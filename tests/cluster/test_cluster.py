@@ -5,6 +5,7 @@ make test-cluster        (some 20 minutes; as root)
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
@@ -44,12 +45,21 @@ def checkout(slurm: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory)
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    """Every file of the tables, the questions and the estimates."""
-    kinds = ("tables", "estimates", "benchmark", "items", "verdicts")
+    """Every file of the tables and figures, of questions, verdicts and estimates."""
+    kinds = ("tables", "figures", "estimates", "benchmark", "items", "verdicts")
     found = [path for kind in kinds for path in (folder / kind).rglob("*") if path.is_file()]
-    # Runs say when and where, and the times of a run are its own.
+    # A run says when it was; what leads to it names it.
     kept = [path for path in found if not path.name.endswith(".run.parquet")]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in kept}
+    return {path.relative_to(folder).as_posix(): without_run(path) for path in kept}
+
+
+def without_run(path: Path) -> bytes:
+    """A file's bytes; of a table with the column run_id, those of the table without it."""
+    if path.suffix != ".parquet" or "run_id" not in pl.read_parquet_schema(path):
+        return path.read_bytes()
+    content = io.BytesIO()
+    pl.read_parquet(path).drop("run_id").write_ipc(content)
+    return content.getvalue()
 
 
 @pytest.fixture(scope="module")
