@@ -7,7 +7,7 @@ CORES ?= all
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: reproduce reproduce-full test lint format verify reference captions smoke bases pin docs dag clean
+.PHONY: reproduce reproduce-full test test-cluster plan lint format verify reference captions smoke bases pin docs dag clean
 
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -18,6 +18,14 @@ reproduce-full: .venv/ready
 
 test: .venv/ready-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope -p no:cacheprovider
+
+# The workflow through a real SLURM of one node, which is brought up for it and stopped again (root, 20 minutes).
+test-cluster: .venv/ready-dev
+	PYTHONPATH=src $(BIN)/python -m pytest -p no:cacheprovider -rs tests/cluster
+
+# Jobs, hours, memory and disk of a preset before anything is submitted: make plan PRESET=paper
+plan: .venv/ready
+	$(BIN)/python -m finer plan $(if $(PRESET),--preset $(PRESET))
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -12,14 +12,19 @@ from finer.config.overlay import load_files, overlaid
 from finer.errors import InputError
 from finer.planning.costs import FILE, SCHEMA, Cost, cost_of, load_costs, measure
 from finer.planning.counts import UNITS, Counts, step_of
+from finer.planning.disk import disk
 from finer.planning.needs import Needs
+from finer.planning.plan import Job, RoleUse, measured_hours, parse_jobs, plan, stage_of
+from finer.planning.shown import show
 
 ROOT = Path(__file__).parent.parent
 COSTS = load_costs(ROOT / FILE)
 MICRO = load_files([ROOT / "config.yaml"])
 PAPER = load_files([ROOT / "config.yaml", ROOT / "workflow/presets/paper.yaml"])
 # Rules without jobs of their own, or whose time is that of a download.
-UNMEASURED = r"all|adapters|bases|captions|predictions|preferences|studies|suites|world|times|base_pinned|retrieve_\w+"
+UNMEASURED = (
+    r"all|adapters|bases|captions|data|predictions|preferences|studies|suites|world|times|base_pinned|retrieve_\w+"
+)
 
 
 def rules() -> dict[str, str]:
@@ -137,3 +142,77 @@ def test_overlays_merge_mappings_and_replace_the_rest() -> None:
         "d": 1,
     }
     assert PAPER.world is None and "internvl3.5-micro-s" not in PAPER.models
+
+
+DRY_RUN = """
+[Wed Nov 25 19:38:41 2026]
+rule answer_finer:
+    input: a, b
+    output: c
+    wildcards: model=internvl3.5-8b@finer-tuning
+    resources: tmpdir=/tmp
+localrule all:
+    input: c
+    reason: Forced execution
+rule verdicts_suite:
+    output: d
+    wildcards: model=x, evaluated=pope
+"""
+
+
+def test_jobs_are_read_from_a_dry_run() -> None:
+    assert parse_jobs(DRY_RUN) == [
+        Job("answer_finer", (("model", "internvl3.5-8b@finer-tuning"),)),
+        Job("all", ()),
+        Job("verdicts_suite", (("model", "x"), ("evaluated", "pope"))),
+    ]
+
+
+def test_every_rule_has_a_stage() -> None:
+    assert stage_of("compose") == "benchmarks" and stage_of("compose_unverified") == "audit"
+    assert stage_of("retrieve_model") == "models" and stage_of("retrieve_docci") == "raw data"
+    assert stage_of("answer_ablation") == "evaluation" and stage_of("answer_ablation_suites") == "suites"
+    assert stage_of("finer_benchmarks") == "tables" and stage_of("scene_graphs_of_long_captions") == "tuning data"
+
+
+def test_the_plan_sums_jobs_and_says_what_is_assumed() -> None:
+    jobs = [Job("answer_finer", (("model", f"internvl3.5-{size}b"),)) for size in (8, 14)]
+    jobs += [Job("compose", (("benchmark", "docci"),)), Job("train_adapter", (("tuned", "internvl3.5-8b@sft-both"),))]
+    planned = plan(PAPER, COSTS, [*jobs, Job("all", ())])
+    assert planned["stage"].to_list() == ["benchmarks", "tuning", "evaluation", "tables"]
+    answered = planned.row(by_predicate=pl.col("step") == "answer_finer", named=True)
+    assert answered["jobs"] == 2 and answered["items"] == 2 * Counts(PAPER).summed(Counts(PAPER).asked)
+    assert answered["from"] == "assumed" and answered["gpu_hours"] > answered["longest_hours"] > 0.5
+    trained = planned.row(by_predicate=pl.col("step") == "train_adapter", named=True)
+    assert trained["gpus"] == 4 and trained["gpu_hours"] == pytest.approx(4 * trained["longest_hours"])
+    composed = planned.row(by_predicate=pl.col("step") == "compose", named=True)
+    assert composed["from"] == "measured" and composed["gpu_hours"] == 0
+    text = show(PAPER, planned, disk(PAPER, jobs))
+    assert "answer_finer" in text and "assumed" in text and "Language models" in text and "checkpoints" in text
+    used = RoleUse("extractor", "gemini", 10_000, 5_000_000, 1_000_000, 12.5)
+    assert "5,000,000" in show(PAPER.model_copy(update={"chat": CHAT}), planned, {}, [used])
+
+
+CHAT = type(PAPER.chat).model_validate({
+    "backends": {"api": {"kind": "http", "base_url": "http://localhost/v1"}},
+    "models": {"gemini": {"backend": "api", "model": "g"}}, "roles": {"extractor": {"model": "gemini"}},
+})  # fmt: skip
+
+
+def test_a_plan_is_compared_with_a_run(tmp_path: Path) -> None:
+    (tmp_path / "compose.docci.tsv").write_text("s\th:m:s\n1800\t0:30:00\n")
+    assert measured_hours(tmp_path) == 0.5
+    planned = plan(MICRO, COSTS, [Job("compose", (("benchmark", "docci"),))])
+    assert "A run of it took 0.50 h" in show(MICRO, planned, {}, measured=0.5)
+    with pytest.raises(InputError, match="no benchmark files"):
+        measured_hours(tmp_path / "none")
+
+
+def test_the_verb_plans_a_preset(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from finer.cli import main
+
+    monkeypatch.chdir(ROOT)
+    assert main(["plan", "--preset", "smoke"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Plan of the preset 'smoke'") and "train_adapter" in said
+    assert main(["plan", "--configfile", "no/such.yaml"]) == 1

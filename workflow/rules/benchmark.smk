@@ -89,8 +89,7 @@ rule read_csv:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        **need("read_csv"),
     params:
         code=code("read-csv"),
         config=lookup("benchmarks/{benchmark}/read", within=PLAN),

@@ -37,6 +37,7 @@ _LOADING = {
     "family", "dtype", "device", "max_memory", "attention", "image_backend", "min_pixels", "max_pixels", "max_tiles",
     "thinking_tokens", "engine_options",
 }  # fmt: skip
+ACCELERATE = "workflow/resources/accelerate.yaml"  # in place of a file in the user's home
 _REMOVABLE = ("benchmarks", "models", "studies", "mixtures", "adapters", "ablations", "suites")
 
 
@@ -549,7 +550,6 @@ class Config(Section):
     def _tuning_plan(self, model: str, adapter: str) -> dict[str, Any]:
         entry = self.models[model]
         training = self.training(model, adapter)
-        processes = f"python -m torch.distributed.run --standalone --nproc_per_node {training.devices} -m --"
         kept = {"family", "attention", "image_backend"}
         load = entry.model_dump(mode="json", include=kept) | {"dtype": training.dtype}
         return {
@@ -557,7 +557,7 @@ class Config(Section):
             "load": _compact(load | {"device": training.device, "path": self.resolve(entry.path, model)}),
             "mixture": f"{self.root}/tuning/mixtures/{self.adapters[adapter].mixture}.parquet",
             "training": _compact(training.model_dump(mode="json")),
-            "launcher": processes if training.devices > 1 else "python -m",
+            "launcher": launcher(training.devices, training.dtype),
         }
 
     def suites_of(self, table: str) -> list[str]:
@@ -642,6 +642,23 @@ def parse(values: Mapping[str, Any], file: str | Path = "config.yaml") -> Config
         return Config.model_validate(dict(values))
     except ValidationError as error:
         raise InputError(_explain(error), file=file, cure="see docs/configuration.md") from error
+
+
+def launcher(processes: int, dtype: str) -> str:
+    """Return how a module is started in one process or in several, one a GPU that is visible.
+
+    Every setting that accelerate would else take from a file in the user's home is named here or in the file of
+    ``ACCELERATE``, so that a training is what the configuration says and nothing else.
+    """
+    if processes == 1:
+        return "python -m"
+    options = {
+        "config_file": ACCELERATE, "num_processes": processes, "num_machines": 1, "machine_rank": 0,
+        "mixed_precision": "bf16" if dtype == "bfloat16" else "no", "dynamo_backend": "no", "gpu_ids": "all",
+        "num_cpu_threads_per_process": 1, "main_process_port": 0,
+    }  # fmt: skip
+    given = " ".join(f"--{name} {value}" for name, value in options.items())
+    return f"python -m accelerate.commands.launch --multi_gpu {given} --module"
 
 
 def _kept(entries: Any) -> Any:

@@ -148,7 +148,7 @@ _COMPARED = _whole("verdicts", lambda counts: len(counts.config.rows) * counts.s
 UNITS: dict[str, Unit] = {
     "world_comprecap": _SCENES, "world_docci": _SCENES, "world_pixmo": _SCENES, "world_instruct": _SCENES,
     "world_suite": _each("items", "evaluated", Counts.suite),
-    "read_comprecap": _IMAGES, "read_docci": _IMAGES, "import_interchange": _QUESTIONS,
+    "read_comprecap": _IMAGES, "read_docci": _IMAGES, "read_csv": _IMAGES, "import_interchange": _QUESTIONS,
     "scene_graphs_from_annotations": _IMAGES, "scene_graphs_from_captions": _IMAGES,
     "propose": _ELEMENTS, "settle_negatives": _ELEMENTS, "compose": _QUESTIONS, "export_interchange": _QUESTIONS,
     "verify_0": _ELEMENTS, "verify": _each("elements", "benchmark", lambda counts, name: counts.elements(name, 1)),

@@ -20,7 +20,7 @@ from finer.planning.counts import UNITS, Counts, Wildcards
 
 # What is asked for over what is expected.
 _TIMES, _MEMORY_TIMES = 3.0, 1.5
-_LEAST_MINUTES, _LEAST_MB, _PROCESS_MB = 5, 1000, 500  # _PROCESS_MB: of the workflow's own process beside the job
+_LEAST_MINUTES, _LEAST_MB, _PROCESS_MB = 10, 1000, 500  # _PROCESS_MB: of the workflow's own process beside the job
 _LOAD_SECONDS_PER_BILLION = 15.0  # reading weights from a shared disk, at about 130 MB a second
 _HOST_MB, _HOST_MB_PER_BILLION = 32000, 4000  # host memory of a GPU job: twice the weights while they are read
 _FORWARD = 2e9  # operations a token and billion parameters, forward
@@ -113,9 +113,11 @@ class Needs:
 
     def _images(self, step: str, wildcards: Wildcards, items: int) -> int:
         """How many images a job encodes: each once if the prefix is reused, and in a suite one an item."""
-        if "benchmark" in wildcards:
-            return self.counts.images(wildcards["benchmark"])
-        return items if step.endswith("suites") else self.counts.summed(self.counts.images)
+        if step.endswith("suites"):
+            return items
+        benchmark = wildcards.get("benchmark")
+        images = self.counts.images(benchmark) if benchmark else self.counts.summed(self.counts.images)
+        return min(images, items)
 
     def _model(self, step: str, wildcards: Wildcards) -> tuple[Model | None, int]:
         """Return the model that a job of the step runs, and how many GPUs it runs on."""
