@@ -11,11 +11,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from finer.cli import benchmark, evaluation, models, predictions, preferences, raw, suites, tables
+from finer.cli import benchmark, doctor, evaluation, models, predictions, preferences, raw, suites, tables
 from finer.cli.verb import VERBS
 from finer.errors import InputError
 
-__all__ = ["benchmark", "evaluation", "main", "models", "predictions", "preferences", "raw", "suites", "tables"]
+__all__ = [
+    "benchmark",
+    "doctor",
+    "evaluation",
+    "main",
+    "models",
+    "predictions",
+    "preferences",
+    "raw",
+    "suites",
+    "tables",
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
