@@ -48,10 +48,10 @@ verify: .venv/ready
 reference: .venv/ready
 	$(BIN)/python -m finer reference --results results/micro --out results/reference/micro
 
-# Questions from your own captions in DOCCI's format: make captions CAPTIONS=FILE
+# Questions from your own captions, JSON lines in DOCCI's format or a CSV (image,caption): make captions CAPTIONS=FILE
 captions: .venv/ready
-	@test -n "$(CAPTIONS)" || { echo "usage: make captions CAPTIONS=FILE (JSON lines in DOCCI's format)" >&2; exit 1; }
-	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/captions.yaml --config captions="$(CAPTIONS)" -- captions
+	@test -n "$(CAPTIONS)" || { echo "usage: make captions CAPTIONS=FILE (JSON lines in DOCCI's format, or a CSV image,caption)" >&2; exit 1; }
+	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/captions.yaml --config captions="$(CAPTIONS)" $(if $(filter %.csv,$(CAPTIONS)),benchmarks='{captions: {reader: csv}}') -- captions
 
 smoke: .venv/ready
 	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/smoke.yaml

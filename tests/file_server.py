@@ -82,10 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
         if start is not None and start >= len(content):
             self._plain(416, {"Content-Range": f"bytes */{len(content)}"})
             return
-        sent = content[start or 0 :]
+        shown = (start or 0) + (1 if happening == "other range" else 0)
+        sent = content[shown:]
         self.send_response(200 if start is None else 206)
         if start is not None:
-            shown = start + 1 if happening == "other range" else start
             self.send_header("Content-Range", f"bytes {shown}-{len(content) - 1}/{len(content)}")
         if self.server.tags:
             self.send_header("ETag", etag)

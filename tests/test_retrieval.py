@@ -21,6 +21,7 @@ from finer.preferences.sharegpt import import_sharegpt
 from finer.queries.interchange import import_interchange
 from finer.raw.pixmo import image_name, read_pixmo
 from finer.retrieval.download import Patience
+from finer.retrieval.overview import overview
 from finer.retrieval.retrieve import Lock, hand_folder, lock_file, retrieve, retrieve_model
 from finer.retrieval.sources import Counts, Hub, Move, Source, Unpack, Web, needed, registry
 from finer.schemas import DROPS
@@ -370,3 +371,7 @@ def test_every_source_says_its_licence_and_what_was_not_checked() -> None:
         assert entry.checked or entry.note or entry.believed != Counts(), f"{name}: unchecked, but nothing says what"
         for part in entry.fetch:
             assert not isinstance(part, Web) or part.address or part.page
+
+
+def test_the_page_shows_the_registry() -> None:
+    assert overview() in (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")

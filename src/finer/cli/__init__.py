@@ -11,13 +11,25 @@ import os
 import sys
 from collections.abc import Sequence
 
-from finer.cli import benchmark, chat, evaluation, models, planning, predictions, preferences, raw, suites, tables
+from finer.cli import (
+    benchmark,
+    chat,
+    doctor,
+    evaluation,
+    models,
+    planning,
+    predictions,
+    preferences,
+    raw,
+    suites,
+    tables,
+)
 from finer.cli.verb import VERBS
 from finer.errors import InputError
 
 __all__ = [
-    "benchmark", "chat", "evaluation", "main", "models", "planning", "predictions", "preferences", "raw", "suites",
-    "tables",
+    "benchmark", "chat", "doctor", "evaluation", "main", "models", "planning", "predictions", "preferences", "raw",
+    "suites", "tables",
 ]  # fmt: skip
 
 
