@@ -14,6 +14,7 @@ from finer.scenes.words import predicate_class, type_of
 from finer.scenes.words import words as words_of
 
 _ENOUGH = 4  # candidates; fewer make no set of negatives
+_TAME = frozenset({"animal_pet", "animal_farm"})
 _PREDICATE_SHARE = 0.2  # of relations that could also be changed by their object
 
 
@@ -73,15 +74,15 @@ def _fits_number(name: str, plural: bool) -> bool:
 
 def _category(scene: Scene, text: str, head: str) -> Category | None:
     found = category_of(text, head, scene.closed)
-    animals = {kind for kind in scene.types if kind.startswith("animal_")} | (scene.types & {"bird", "reptile"})
-    if (
-        found is not None
-        and found.name == "body_part"
-        and animals
-        and not any(t.startswith("person") for t in scene.types)
-    ):
-        return categories()["animal_part"]  # a cat's head is replaced by a tail rather than by a beard
-    return found
+    if found is None or found.name not in {"body_part", "animal_part"}:
+        return found
+    persons = any(kind.startswith("person") for kind in scene.types)
+    if scene.types & _TAME and not (persons and found.name == "body_part"):
+        return categories()["pet_gear"]  # a cat's ear is replaced by a collar rather than by a horn
+    animals = any(kind.startswith("animal_") for kind in scene.types) or scene.types & {"bird", "reptile"}
+    if found.name == "animal_part" or (animals and not persons):
+        return categories()["animal_part"]
+    return categories()["wearable"]
 
 
 def for_object(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:

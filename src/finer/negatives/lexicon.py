@@ -105,7 +105,7 @@ def category_of(text: str, head: str, closed: bool) -> Category | None:
     if closed and closed_category().place(text, head) is not None:
         return closed_category()
     named = text != head and (text in type_of() or text in _by_text())
-    if not named and (found := general(head)) is not None:
+    if (found := general(text) or (None if named else general(head))) is not None:
         return found
     kind = noun_kind(head, text).type
     if kind in _by_type():

@@ -12,6 +12,7 @@ from finer.scenes.nouns import (
     Token,
     descend,
     first_conjunct,
+    is_alternative,
     is_head,
     is_place_word,
     joined,
@@ -20,7 +21,7 @@ from finer.scenes.nouns import (
     read_phrase,
     subtree,
 )
-from finer.scenes.words import idioms, is_animate, noun_kind, words
+from finer.scenes.words import idioms, is_animate, mapping, noun_kind, type_of, words
 
 QUOTED = "TEXT"  # stands for quoted words, which describe no thing
 _SUBJECTS = frozenset({"nsubj", "nsubjpass"})
@@ -41,6 +42,7 @@ class References:
         self._of_token: dict[int, Entity | None] = {}
         self._by_head: dict[str, list[Entity]] = {}
         self._unreal: dict[str, str] = {}  # heads only named as likened or depicted, and why
+        self._possessors: dict[int, Token] = {}  # of things by index: "its" of "its tail"
         self._fixed = _fixed_tokens(doc)
 
     # ------------------------------------------------------------ nouns
@@ -57,13 +59,15 @@ class References:
         phrase = read_phrase(token)
         reason = self._turned_down(token, phrase)
         if not reason and phrase.determiner == "the" and phrase.lemma not in self._by_head:
-            reason = self._unreal.get(phrase.lemma, "")  # "a statue of a soldier ... the soldier"
+            reason = self._unreal.get(_one(phrase.lemma), "")  # "a statue of a soldier ... the soldier"
         if reason:
             self.graph.drop(phrase.text, reason)
             if reason in {"likeness", "image_of"}:
-                self._unreal[phrase.lemma] = reason
+                self._unreal[_one(phrase.lemma)] = reason
             return None
         entity = self._known(phrase) or self._new(phrase)
+        if phrase.possessor is not None:
+            self._possessors.setdefault(entity.index, phrase.possessor)
         for category, value in phrase.modifiers:
             add_attribute(entity, category, value, evidence_of(token))
         for word in phrase.unread:
@@ -77,6 +81,12 @@ class References:
             return "quoted"
         if token.i in self._fixed:
             return "idiom"
+        if any(child.lower_ in words("out_of_view") for child in token.lefts):
+            return "out_of_view"
+        if _begins_a_name(token):
+            return "broken_compound"
+        if is_alternative(token):
+            return "alternative_name"
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
             return "proper_name"
         if _is_the_picture(token):
@@ -102,11 +112,14 @@ class References:
         other = any(child.lower_ in {"another", "other", "more", "additional"} for child in phrase.head.lefts)
         if not candidates or other:
             return None
-        if phrase.determiner in {"a", "an"}:
+        if phrase.determiner in {"a", "an"} or _introduces(phrase, candidates):
             for entity in candidates:
                 entity.ambiguous = True
             return None
-        fitting = [entity for entity in candidates if _same(entity, phrase) and entity.count != "one"]
+        fitting = [
+            entity for entity in candidates
+            if _same(entity, phrase) and entity.count != "one" and self._same_owner(entity, phrase)
+        ]  # fmt: skip
         if len(fitting) == 1:
             return fitting[0]
         exact = [entity for entity in fitting if entity.text == phrase.text and not entity.ambiguous]
@@ -115,6 +128,14 @@ class References:
         for entity in fitting:
             entity.ambiguous = True
         return None
+
+    def _same_owner(self, entity: Entity, phrase: Phrase) -> bool:
+        """Whether "its tail" can be the tail known: not if that one is another's."""
+        known = self._possessors.get(entity.index)
+        if known is None or phrase.possessor is None:
+            return True
+        owners = [self.resolve(known), self.resolve(phrase.possessor)]
+        return None in owners or owners[0] is owners[1]
 
     def _new(self, phrase: Phrase) -> Entity:
         entity = Entity(
@@ -197,7 +218,7 @@ class References:
             if node.dep_ == "prep" and node.lower_ == "with" and node.i != token.head.i:
                 if node.head.pos_ in NOUNS:
                     return node.head
-                return _noun_subject(node.head)  # "the wall is tan with two chairs in front of it"
+                return _noun_subject(node.head, token.i)  # "the wall is tan with two chairs in front of it"
             node = node.head
         return None
 
@@ -241,12 +262,12 @@ def _bearer(token: Token) -> Token | None:
     return None
 
 
-def _noun_subject(node: Token) -> Token | None:
+def _noun_subject(node: Token, before: int) -> Token | None:
     while node.head.i != node.i and node.pos_ not in {"VERB", "AUX"}:
         node = node.head
     found = [child for child in node.children if child.dep_ in _SUBJECTS]
     found += [child for child in node.children if child.dep_ == "attr" and any(c.dep_ == "expl" for c in node.children)]
-    return found[0] if found and found[0].pos_ in NOUNS else None
+    return found[0] if found and found[0].pos_ in NOUNS and found[0].i < before else None
 
 
 def _own_subject(token: Token) -> Token | None:
@@ -300,6 +321,26 @@ def _same(entity: Entity, phrase: Phrase) -> bool:
     return nested and entity.plural == phrase.plural and entity.selectors == phrase.selectors
 
 
+def _introduces(phrase: Phrase, candidates: list[Entity]) -> bool:
+    """Whether a bare plural brings in new things: "green trees" after "trees", of which nothing green was said."""
+    if not phrase.plural or phrase.determiner or phrase.possessor is not None or phrase.selectors:
+        return False
+    return any(all(value not in e.values(category) for e in candidates) for category, value in phrase.modifiers)
+
+
+def _begins_a_name(token: Token) -> bool:
+    """Whether a noun is the front of a compound that the parser broke: "train" of "the train tracks run"."""
+    if token.i + 1 >= len(token.doc) or token.nbor().pos_ == "ADP" or token.nbor().head.i == token.i:
+        return False
+    following = str(token.nbor().lower_)
+    return any(f"{token.lower_} {word}" in type_of() for word in (following, following.removesuffix("s")))
+
+
+def _one(noun: str) -> str:
+    """Return the singular of a noun whose plural is kept as its lemma: "people"."""
+    return mapping("lemmas").get(noun, noun)
+
+
 def _names_its_subject(token: Token) -> bool:
     """Whether a noun after "is" says what the subject is: "the cat is a tabby"; "there is a cat" does not."""
     verb = token.head
@@ -325,11 +366,15 @@ def _unreal(token: Token) -> str:
     """Return why a noun is likened, drawn or cast as a shadow rather than there; "" if it is there."""
     if token.dep_ == "poss" and lemma(token.head) in words("image_nouns"):
         return ""  # "the dog's shadow" tells of a dog
+    if _is_mirrored(token):
+        return "mirrored"
     node = token
     while node.head.i != node.i:
         above = node.head
         if above.lemma_.lower() in words("likeness_verbs") and node.dep_ in {"dobj", "attr", "pobj", "ccomp"}:
             return "likeness"
+        if reason := _unreal_step(node, above, token):
+            return reason
         if node.dep_ == "prep" and node.lower_ in words("simile_prepositions") and 0 < token.i - node.i < _LIKE_REACH:
             return "likeness"
         if node.dep_ == "prep" and node.lower_ == "of" and node.i < token.i and above.pos_ in NOUNS:
@@ -337,7 +382,8 @@ def _unreal(token: Token) -> str:
                 return "image_of"
             if above.lower_ in _NUMBERS:
                 return "part_of_group"
-        if node.dep_ in {"relcl", "advcl", "conj"} and node.i != token.i:
+        listed = node.dep_ == "conj" and node.pos_ in NOUNS  # "like a car, a bus and a van": through the list
+        if node.dep_ in {"relcl", "advcl", "conj"} and node.i != token.i and not listed:
             break
         node = above
     first = first_conjunct(token)
@@ -350,6 +396,47 @@ def _unreal(token: Token) -> str:
     if first.dep_ == "pobj" and first.head.lower_ == "in" and lemma(token) in words("drawing_media"):
         return "drawing_medium"
     return ""
+
+
+def _unreal_step(node: Token, above: Token, token: Token) -> str:
+    """Return why a word on the way up from a noun makes it unreal; "" if it does not."""
+    guessed = any(child.dep_ == "advmod" and child.lower_ in words("guesses") for child in node.children)
+    if guessed or (node.dep_ not in _SUBJECTS and any(c.lower_ in {"may", "might"} for c in above.children)):
+        return "guessed"
+    if above.lemma_ in words("absence_verbs") and node.dep_ in {"dobj", "prep"}:
+        return "negated"
+    if node.dep_ == "dobj" and above.lemma_ in {"show", "depict", "feature", "display"} and _shown_by_a_picture(above):
+        return "image_of"
+    if node.dep_ == "prep" and node.i < token.i:
+        if above.lower_ in words("likeness_adjectives"):
+            return "likeness"
+        if node.lower_ == "of" and (above.lower_ in words("viewpoints") or _is_vantage_point(above)):
+            return "viewpoint"
+        viewed = node.lower_ == "from" and above.lower_ in {"view", "shot", "perspective"}
+        if viewed and token.head.i == node.i and not is_place_word(token):
+            return "viewpoint"
+    return ""
+
+
+def _is_vantage_point(token: Token) -> bool:
+    return bool(token.lower_ == "point" and token.i > 0 and token.nbor(-1).lower_ == "vantage")
+
+
+def _shown_by_a_picture(verb: Token) -> bool:
+    """Whether the subject of "shows" is a picture within the image: "the mural shows a lion"."""
+    return any(
+        child.dep_ in _SUBJECTS and lemma(child) in words("image_nouns") and not _is_the_picture(child)
+        and lemma(child) not in words("opening_nouns") - {"drawing", "painting", "sketch", "cartoon"}
+        for child in verb.children
+    )  # fmt: skip
+
+
+def _is_mirrored(token: Token) -> bool:
+    """Whether a sentence says what is seen "in the reflection": only what reflects is there for certain."""
+    for mirror in token.sent:
+        if mirror.lower_ in {"reflection", "reflections"} and mirror.dep_ == "pobj" and mirror.head.lower_ == "in":
+            return not mirror.is_ancestor(token) and not any(left.lower_ == "the" for left in token.lefts)
+    return False
 
 
 def _is_the_picture(token: Token) -> bool:
