@@ -413,9 +413,17 @@ def _unreal_step(node: Token, above: Token, token: Token) -> str:
         if node.lower_ == "of" and (above.lower_ in words("viewpoints") or _is_vantage_point(above)):
             return "viewpoint"
         viewed = node.lower_ == "from" and above.lower_ in {"view", "shot", "perspective"}
-        if viewed and token.head.i == node.i and not is_place_word(token):
+        if viewed and not is_place_word(token) and _stands_under(token, node):
             return "viewpoint"
     return ""
+
+
+def _stands_under(token: Token, preposition: Token) -> bool:
+    """Whether a noun is what "from" names, or what it is of: "from the window of a train"."""
+    if token.head.i == preposition.i:
+        return True
+    outer = token.head.head
+    return bool(token.head.lower_ == "of" and outer.head.i == preposition.i and not is_place_word(outer))
 
 
 def _is_vantage_point(token: Token) -> bool:
