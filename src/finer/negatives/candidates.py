@@ -15,6 +15,7 @@ from finer.scenes.words import words as words_of
 
 _ENOUGH = 4  # candidates; fewer make no set of negatives
 _TAME = frozenset({"animal_pet", "animal_farm"})
+_UNTAMED = frozenset({"bird", "reptile", "insect", "sea_animal"})
 _PREDICATE_SHARE = 0.2  # of relations that could also be changed by their object
 
 
@@ -44,6 +45,8 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     start = rng.randrange(size) if place is None else place
     ring = [category.members[(start + step) % size] for step in range(0 if place is None else 1, size)]
     able = [m.text for m in ring if scene.allows(m, category) and _fits_number(m.text, plural)]
+    placed = [name for name in able if name not in scene.misplaced]
+    able = placed if len(placed) >= _ENOUGH else able
     if place is None:
         rng.shuffle(able)
     before = rng.randrange(_ENOUGH + 1)
@@ -79,9 +82,11 @@ def _category(scene: Scene, text: str, head: str) -> Category | None:
     persons = any(kind.startswith("person") for kind in scene.types)
     if scene.types & _TAME and not (persons and found.name == "body_part"):
         return categories()["pet_gear"]  # a cat's ear is replaced by a collar rather than by a horn
-    animals = any(kind.startswith("animal_") for kind in scene.types) or scene.types & {"bird", "reptile"}
-    if found.name == "animal_part" or (animals and not persons):
-        return categories()["animal_part"]
+    if found.name == "animal_part" and "aircraft" in scene.types:
+        return categories()["aircraft_gear"]  # the tail and wings of a plane
+    wild = any(kind.startswith("animal_") for kind in scene.types) or scene.types & _UNTAMED
+    if found.name == "animal_part" or (wild and not persons):
+        return categories()["nearby"]  # a beetle's leg by a twig rather than by a trunk
     return categories()["wearable"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from finer.scenes.attributes import add_attribute, add_part
 from finer.scenes.coreference import QUOTED, References, evidence_of
 from finer.scenes.graph import Entity
@@ -13,6 +15,7 @@ from finer.scenes.nouns import (
     descend,
     is_alternative,
     is_head,
+    is_part_of,
     is_place_word,
     join_colors,
     joined,
@@ -27,6 +30,7 @@ from finer.scenes.words import is_animate, mapping, noun_kind, words
 
 _REFERRING = frozenset({"the", "this", "that", "these", "those", "each", "both", "all"})
 _UNCOUNTABLE = frozenset({"no", "same", "other", "another", "more", "different", "various"})
+_ASIDE = re.compile(r"\b(?:to|on) (?:the|its|their) (?:far )?(?:left|right)\b(?! of)")
 _LONGEST_PART = 8  # tokens; longer parts are clauses that the parser hung to a noun
 
 
@@ -48,7 +52,7 @@ def subject_entities(references: References, verb: Token) -> list[Entity]:
         if lemma(subject) in words("colors"):
             continue
         for token in conjuncts(subject) if subject.pos_ in NOUNS else [subject]:
-            if token.pos_ in NOUNS and is_place_word(token):
+            if token.pos_ in NOUNS and (is_place_word(token) or is_part_of(token)):
                 continue
             if (entity := references.resolve(token)) is not None:
                 found.append(entity)
@@ -175,6 +179,8 @@ def _stands_apart(noun: Token) -> bool:
     after = noun.doc[noun.right_edge.i + 1 : noun.right_edge.i + 4]  # the parser may hang "in the background" elsewhere
     elsewhere = [token for token in after if token.sent == noun.sent] if after and after[0].lower_ == "in" else []
     if any(token.lower_ in {"background", "foreground", "distance"} for token in [*noun.subtree, *elsewhere]):
+        return True
+    if lemma(noun) not in words("attribute_words") and _ASIDE.search(joined([*subtree(noun), *after])):
         return True
     for preposition in (child for child in noun.children if child.dep_ == "prep" and child.lower_ not in {"on", "of"}):
         pronoun = next((token for token in preposition.subtree if token.lower_ in {"it", "them"}), None)

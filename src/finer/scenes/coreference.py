@@ -29,6 +29,7 @@ _NUMBERS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "ei
 _PERSONS = frozenset({"he", "she", "him", "her", "his", "hers"})
 _SINGLE = frozenset({"it", "its"})
 _MANY = frozenset({"they", "them", "their"})
+_POINTING = frozenset({"the", "this", "that", "these", "those", "both"})
 _LIKE_REACH = 8  # tokens from "like" to the noun that it likens; farther nouns are seldom part of the simile
 
 
@@ -44,6 +45,7 @@ class References:
         self._unreal: dict[str, str] = {}  # heads only named as likened or depicted, and why
         self._possessors: dict[int, Token] = {}  # of things by index: "its" of "its tail"
         self._fixed = _fixed_tokens(doc)
+        self._has_bodies = any(_has_a_body(token) for token in doc)
 
     # ------------------------------------------------------------ nouns
     def mention(self, token: Token) -> Entity | None:
@@ -58,8 +60,8 @@ class References:
             return None
         phrase = read_phrase(token)
         reason = self._turned_down(token, phrase)
-        if not reason and phrase.determiner == "the" and phrase.lemma not in self._by_head:
-            reason = self._unreal.get(_one(phrase.lemma), "")  # "a statue of a soldier ... the soldier"
+        if not reason and phrase.lemma not in self._by_head and (phrase.determiner in _POINTING or self._owned(phrase)):
+            reason = self._unreal.get(_one(self._owned(phrase) or phrase.lemma), "")  # "a statue of a soldier ... the soldier"
         if reason:
             self.graph.drop(phrase.text, reason)
             if reason in {"likeness", "image_of"}:
@@ -76,6 +78,17 @@ class References:
             self.mention(phrase.possessor)
         return entity
 
+    def _owned(self, phrase: Phrase) -> str:
+        """Return the depicted subject whose "their" stands before a noun: "the dancers hold hands on their hips"."""
+        if phrase.possessor is None or phrase.possessor.pos_ != "PRON":
+            return ""
+        for token in phrase.head.sent:
+            if token.dep_ in _SUBJECTS and token.i < phrase.head.i and token.pos_ in NOUNS:
+                noun = _one(lemma(token))
+                if noun in self._unreal and noun not in self._by_head:
+                    return noun
+        return ""
+
     def _turned_down(self, token: Token, phrase: Phrase) -> str:
         if token.text == QUOTED or (token.text.isupper() and len(token.text) > 3):
             return "quoted"
@@ -85,6 +98,12 @@ class References:
             return "out_of_view"
         if _begins_a_name(token):
             return "broken_compound"
+        if any(child.dep_ == "acl" and child.lemma_ in words("drawing_verbs") for child in token.children):
+            return "image_of"
+        if _likens_what_follows(token):
+            return "likeness"
+        if phrase.lemma in words("doubtful_body_words") and not self._has_bodies:
+            return "doubtful_sense"
         if is_alternative(token):
             return "alternative_name"
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
@@ -171,11 +190,15 @@ class References:
         if clause.dep_ != "relcl":
             return None
         head, _ = descend(clause.head)
+        if token.nbor(-1).text == "," and first_conjunct(head).dep_ == "pobj":
+            return None  # "a stain is on the cup, which is blue": either noun may be meant
         if any(is_head(between) for between in self.doc[head.i + 1 : token.i]):
             return None  # "the lid of a can which ...": either noun may be meant
         return self.mention(head)
 
     def _antecedent(self, token: Token, plural: bool, person: bool) -> Entity | None:
+        if _in_doubtful_clause(token):
+            return None
         inner = _bearer(token) or self._inside_modifier(token)
         if inner is not None:
             entity = self.mention(descend(inner)[0])
@@ -248,6 +271,16 @@ class References:
                 if entity is not None and _agrees(entity, plural, person):
                     found, seen = entity, True
         return found, seen
+
+
+def _in_doubtful_clause(token: Token) -> bool:
+    """Whether a pronoun stands in a clause that may tell of two nouns: "a step to a yard, which has a fence by it"."""
+    node = token
+    while node.head.i != node.i:
+        if node.dep_ == "relcl" and node.head.i < token.i:
+            return any(is_head(between) for between in token.doc[node.head.i + 1 : node.left_edge.i])
+        node = node.head
+    return False
 
 
 def _bearer(token: Token) -> Token | None:
@@ -328,6 +361,16 @@ def _introduces(phrase: Phrase, candidates: list[Entity]) -> bool:
     return any(all(value not in e.values(category) for e in candidates) for category, value in phrase.modifiers)
 
 
+def _has_a_body(token: Token) -> bool:
+    return token.pos_ in NOUNS and (is_animate(lemma(token)) or lemma(token) in words("body_likenesses"))
+
+
+def _likens_what_follows(token: Token) -> bool:
+    """Whether a noun only likens: "a tire track like pattern"."""
+    following = token.doc[token.i + 1 : token.i + 3]
+    return len(following) == 2 and following[0].lower_ == "like" and lemma(following[1]) in words("attribute_words")
+
+
 def _begins_a_name(token: Token) -> bool:
     """Whether a noun is the front of a compound that the parser broke: "train" of "the train tracks run"."""
     if token.i + 1 >= len(token.doc) or token.nbor().pos_ == "ADP" or token.nbor().head.i == token.i:
@@ -372,7 +415,8 @@ def _unreal(token: Token) -> str:
     while node.head.i != node.i:
         above = node.head
         if above.lemma_.lower() in words("likeness_verbs") and node.dep_ in {"dobj", "attr", "pobj", "ccomp"}:
-            return "likeness"
+            if not (above.lemma_ == "depict" and _is_said_of_the_picture(above)):
+                return "likeness"
         if reason := _unreal_step(node, above, token):
             return reason
         if node.dep_ == "prep" and node.lower_ in words("simile_prepositions") and 0 < token.i - node.i < _LIKE_REACH:
@@ -408,6 +452,10 @@ def _unreal_step(node: Token, above: Token, token: Token) -> str:
     if node.dep_ == "dobj" and above.lemma_ in {"show", "depict", "feature", "display"} and _shown_by_a_picture(above):
         return "image_of"
     if node.dep_ == "prep" and node.i < token.i:
+        if node.lower_ == "with" and above.lemma_ == "depict" and not _is_said_of_the_picture(above):
+            return "image_of"
+        if node.lower_ == "with" and above.lemma_ in words("drawing_verbs") and lemma(token) in words("drawing_media"):
+            return "drawing_medium"
         if above.lower_ in words("likeness_adjectives"):
             return "likeness"
         if node.lower_ == "of" and (above.lower_ in words("viewpoints") or _is_vantage_point(above)):
@@ -428,6 +476,11 @@ def _stands_under(token: Token, preposition: Token) -> bool:
 
 def _is_vantage_point(token: Token) -> bool:
     return bool(token.lower_ == "point" and token.i > 0 and token.nbor(-1).lower_ == "vantage")
+
+
+def _is_said_of_the_picture(verb: Token) -> bool:
+    """Whether "depicts" opens the caption: "The image depicts a dog"."""
+    return any(child.dep_ in _SUBJECTS and _is_the_picture(child) for child in verb.children)
 
 
 def _shown_by_a_picture(verb: Token) -> bool:

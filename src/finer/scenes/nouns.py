@@ -153,6 +153,11 @@ def is_place_word(token: Token) -> bool:
     return lemma(token) in words("location_words") - words("group_words")
 
 
+def is_part_of(token: Token) -> bool:
+    """Whether a noun names a part of what follows: what is said of "one half of the wall" is not true of the wall."""
+    return lemma(token) in {"part", "half", "portion", "section", "segment", "quarter", "third"} and bool(of_objects(token))
+
+
 def read_phrase(head: Token) -> Phrase:
     """Read the words to the left of a noun."""
     phrase = Phrase(head, str(head.lower_), lemma(head))
@@ -285,7 +290,7 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
     elif (category := modifier_class(word)) is not None:
         value = word.removesuffix("-shaped") if category == "shape" else word
         phrase.modifiers.append((category, mapping("value_forms").get(value, value)))
-    elif _MEASURED.search(word) or word in _IN_PICTURES:
+    elif _MEASURED.search(word) or word in _IN_PICTURES or word in {"story", "storey"}:
         return  # "a fist-size stone", "background trees"
     elif token.pos_ in NOUNS and before and token.dep_ in {"compound", "nmod"}:
         if _ends_a_name(token):

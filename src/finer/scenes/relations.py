@@ -10,7 +10,7 @@ import lemminflect
 from finer.scenes.clauses import negated, read_participle, read_posture, subject_entities, subjects
 from finer.scenes.coreference import References, evidence_of
 from finer.scenes.graph import Entity
-from finer.scenes.nouns import NOUNS, Token, conjuncts, descend, is_head, is_place_word, joined, lemma
+from finer.scenes.nouns import NOUNS, Token, conjuncts, descend, is_head, is_part_of, is_place_word, joined, lemma
 from finer.scenes.words import is_animate, mapping, noun_kind, predicate_class, type_of, words
 
 _LEADS = {"visible": "is", "present": "is", "adjacent": "is adjacent", "close": "is close"}
@@ -19,6 +19,7 @@ _VERB_ADVERBS = _ADVERBS | {"out", "up", "down"}
 _REACH = 5  # tokens from a verb to its preposition; farther ones often belong to another noun
 _NO_PLACE = frozenset({"its", "their", "and", ",", "a", "an"})  # "in an area of" places nothing
 _LONGEST_PLACE = 4  # tokens of "to the left of"; longer runs name a part of the target
+_WORN = frozenset({"clothing", "accessory"})
 _PLAIN_PLACES = frozenset(
     {"left", "right", "above", "below", "inside", "behind", "front", "beside", "between", "under"}
 )
@@ -28,7 +29,7 @@ def read_place(references: References, noun: Token, preposition: Token) -> None:
     """Relate the thing of a noun phrase to what its preposition names: "a cup on the table"."""
     if is_place_word(noun) and descend(noun)[0].i != noun.i:
         return
-    if _opens_inversion(noun) or _belongs_between(references, noun, preposition):
+    if is_part_of(noun) or _opens_inversion(noun) or _belongs_between(references, noun, preposition):
         return
     entity = references.mention(descend(noun)[0])
     if entity is not None:
@@ -172,6 +173,8 @@ def read_action(references: References, verb: Token, entities: list[Entity]) -> 
     if verb.tag_ == "VBG" and verb.lower_ in type_of():
         return  # "an awning over the door", which the parser takes for a verb
     for entity in entities:
+        if verb.lemma_ in words("upright_verbs") and noun_kind(entity.head).type in _WORN:
+            continue  # "a man in grey shoes standing by the pond": it is the man who stands
         if not read_participle(references, verb, entity):
             _relate_action(references, verb, entity, children)
             read_posture(verb, entity)
@@ -229,7 +232,7 @@ def _relate(references: References, entity: Entity, predicate: str, landmark: To
 
 
 def _worn(entity: Entity, target: Entity) -> bool:
-    worn = noun_kind(target.head, target.text).type in {"clothing", "accessory"}
+    worn = noun_kind(target.head, target.text).type in _WORN
     return worn and is_animate(entity.head, entity.text)
 
 
