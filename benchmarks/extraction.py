@@ -44,7 +44,9 @@ def main() -> None:
     seconds(texts[:2], whole=True)  # loads the parser and the word lists
     parsing, everything = (min(seconds(texts, whole) for _ in range(options.repeats)) for whole in (False, True))
     rate = len(texts) / everything
-    print(f"{len(texts)} captions: {everything:.2f} CPU s ({parsing:.2f} of them parsing), {rate:.0f} captions a second")
+    print(
+        f"{len(texts)} captions: {everything:.2f} CPU s ({parsing:.2f} of them parsing), {rate:.0f} captions a second"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What the caption rules read wrongly from invented sentences, capped: a yield test alone would pass a rule that invents.
+"""What the caption rules read wrongly from invented sentences is capped: a yield alone would pass rules that invent.
 
-``labelled_sentences.yaml`` lists for each sentence all that may rightly be read from it. What is read beside it is wrong.
+``labelled_sentences.yaml`` lists for each sentence all that may rightly be read from it; the rest is wrong.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from caption_graphs import PARSER, graph_of, objects, reasons
 
+from caption_graphs import PARSER, graph_of, objects, reasons
 from finer.scenes.captions import read_graphs
 from finer.scenes.graph import Graph
 
 LABELLED = Path(__file__).parent / "data" / "captions" / "labelled_sentences.yaml"
 KINDS = ("objects", "attributes", "relations")
-MOST_WRONG = {"objects": 2, "attributes": 2, "relations": 1}  # of some 165, 90 and 55
+MOST_WRONG = {"objects": 4, "attributes": 4, "relations": 1}  # of some 180, 95 and 60
 LEAST_FOUND = {"objects": 0.93, "attributes": 0.85, "relations": 0.75}
 
 

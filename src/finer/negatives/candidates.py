@@ -87,6 +87,8 @@ def _category(scene: Scene, text: str, head: str) -> Category | None:
     wild = any(kind.startswith("animal_") for kind in scene.types) or scene.types & _UNTAMED
     if found.name == "animal_part" or (wild and not persons):
         return categories()["nearby"]  # a beetle's leg by a twig rather than by a trunk
+    if not persons and not words_of("body_likenesses") & scene.vocabulary:
+        return None  # the hands of a clock
     return categories()["wearable"]
 
 

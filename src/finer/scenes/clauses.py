@@ -315,6 +315,8 @@ def _adjective_values(references: References, entity: Entity, adjective: Token) 
         vague = {"of", "to", "for"}
     if any(child.dep_ == "prep" and child.lower_ in vague for child in children):
         return []
+    if any(child.dep_ == "prep" and any(is_place_word(below) for below in child.children) for child in children):
+        return []  # "is white on the bottom": a part is
     run = [adjective]
     inside = {
         token.i for token in subtree(adjective) if token.dep_ not in {"cc", "mark", "aux", "det"} and token.text != ","

@@ -21,16 +21,24 @@ from finer.scenes.nouns import (
     read_phrase,
     subtree,
 )
-from finer.scenes.words import idioms, is_animate, mapping, noun_kind, type_of, words
+from finer.scenes.unreal import (
+    SUBJECTS,
+    begins_a_name,
+    denied,
+    has_a_body,
+    inverted,
+    is_the_picture,
+    likens_what_follows,
+    names_its_subject,
+    unreal,
+)
+from finer.scenes.words import idioms, is_animate, mapping, noun_kind, words
 
 QUOTED = "TEXT"  # stands for quoted words, which describe no thing
-_SUBJECTS = frozenset({"nsubj", "nsubjpass"})
-_NUMBERS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
 _PERSONS = frozenset({"he", "she", "him", "her", "his", "hers"})
 _SINGLE = frozenset({"it", "its"})
 _MANY = frozenset({"they", "them", "their"})
 _POINTING = frozenset({"the", "this", "that", "these", "those", "both"})
-_LIKE_REACH = 8  # tokens from "like" to the noun that it likens; farther nouns are seldom part of the simile
 
 
 class References:
@@ -45,7 +53,7 @@ class References:
         self._unreal: dict[str, str] = {}  # heads only named as likened or depicted, and why
         self._possessors: dict[int, Token] = {}  # of things by index: "its" of "its tail"
         self._fixed = _fixed_tokens(doc)
-        self._has_bodies = any(_has_a_body(token) for token in doc)
+        self._has_bodies = any(has_a_body(token) for token in doc)
 
     # ------------------------------------------------------------ nouns
     def mention(self, token: Token) -> Entity | None:
@@ -60,8 +68,10 @@ class References:
             return None
         phrase = read_phrase(token)
         reason = self._turned_down(token, phrase)
-        if not reason and phrase.lemma not in self._by_head and (phrase.determiner in _POINTING or self._owned(phrase)):
-            reason = self._unreal.get(_one(self._owned(phrase) or phrase.lemma), "")  # "a statue of a soldier ... the soldier"
+        if not reason and phrase.lemma not in self._by_head:
+            known = self._unreal.get(_one(self._owned(phrase) or phrase.lemma), "")
+            pointed = phrase.determiner in _POINTING or bool(self._owned(phrase))
+            reason = known if pointed or known == "image_of" else ""  # "a statue of a soldier ... the soldier"
         if reason:
             self.graph.drop(phrase.text, reason)
             if reason in {"likeness", "image_of"}:
@@ -83,7 +93,7 @@ class References:
         if phrase.possessor is None or phrase.possessor.pos_ != "PRON":
             return ""
         for token in phrase.head.sent:
-            if token.dep_ in _SUBJECTS and token.i < phrase.head.i and token.pos_ in NOUNS:
+            if token.dep_ in SUBJECTS and token.i < phrase.head.i and token.pos_ in NOUNS:
                 noun = _one(lemma(token))
                 if noun in self._unreal and noun not in self._by_head:
                     return noun
@@ -96,11 +106,11 @@ class References:
             return "idiom"
         if any(child.lower_ in words("out_of_view") for child in token.lefts):
             return "out_of_view"
-        if _begins_a_name(token):
+        if begins_a_name(token):
             return "broken_compound"
         if any(child.dep_ == "acl" and child.lemma_ in words("drawing_verbs") for child in token.children):
             return "image_of"
-        if _likens_what_follows(token):
+        if likens_what_follows(token):
             return "likeness"
         if phrase.lemma in words("doubtful_body_words") and not self._has_bodies:
             return "doubtful_sense"
@@ -108,7 +118,7 @@ class References:
             return "alternative_name"
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
             return "proper_name"
-        if _is_the_picture(token):
+        if is_the_picture(token):
             return "picture_word"
         if phrase.lemma in words("group_words") and of_objects(token):
             return "group_word"
@@ -117,13 +127,13 @@ class References:
             return kind.reason
         if not phrase.lemma.replace("-", "").isalpha():
             return "unknown_noun"
-        if _names_its_subject(token):
+        if names_its_subject(token):
             return "predicate_noun"
         if token.dep_ == "poss" and token.head.lower_ in {"view", "side", "eye"}:
             return "picture_word"
-        if _negated(token) or _negated(first_conjunct(token)):
+        if denied(token) or denied(first_conjunct(token)):
             return "negated"
-        return _unreal(token)
+        return unreal(token)
 
     def _known(self, phrase: Phrase) -> Entity | None:
         """Return the thing of an earlier mention; mark all candidates ambiguous where several may be meant."""
@@ -298,19 +308,19 @@ def _bearer(token: Token) -> Token | None:
 def _noun_subject(node: Token, before: int) -> Token | None:
     while node.head.i != node.i and node.pos_ not in {"VERB", "AUX"}:
         node = node.head
-    found = [child for child in node.children if child.dep_ in _SUBJECTS]
+    found = [child for child in node.children if child.dep_ in SUBJECTS]
     found += [child for child in node.children if child.dep_ == "attr" and any(c.dep_ == "expl" for c in node.children)]
     return found[0] if found and found[0].pos_ in NOUNS and found[0].i < before else None
 
 
 def _own_subject(token: Token) -> Token | None:
     """Return the noun that is the subject of the clause in which a pronoun is not the subject."""
-    if token.dep_ in _SUBJECTS or (token.dep_ == "poss" and token.head.dep_ in _SUBJECTS):
+    if token.dep_ in SUBJECTS or (token.dep_ == "poss" and token.head.dep_ in SUBJECTS):
         return None
     verb = token
     while verb.head.i != verb.i and verb.pos_ not in {"VERB", "AUX"}:
         verb = verb.head
-    found = [child for child in verb.children if child.dep_ in {*_SUBJECTS, "attr"} and child.pos_ in NOUNS]
+    found = [child for child in verb.children if child.dep_ in {*SUBJECTS, "attr"} and child.pos_ in NOUNS]
     outside = [child for child in found if token.i not in {below.i for below in child.subtree}]
     return outside[0] if outside else None
 
@@ -325,18 +335,13 @@ def _agrees(entity: Entity, plural: bool, person: bool) -> bool:
 
 
 def _is_subject(token: Token) -> bool:
-    if token.dep_ in _SUBJECTS:
+    if token.dep_ in SUBJECTS:
         return token.head.dep_ not in {"relcl", "advcl"}
     if token.dep_ == "dobj" and token.head.lemma_ in {"see", "show", "depict", "feature", "notice", "find"}:
         return True
     if token.dep_ == "attr":
-        return any(child.dep_ == "expl" for child in token.head.children) or _inverted(token.head)
+        return any(child.dep_ == "expl" for child in token.head.children) or inverted(token.head)
     return token.dep_ == "ROOT" and token.pos_ in NOUNS
-
-
-def _inverted(verb: Token) -> bool:
-    """Whether a place stands where the subject should: "behind the post is a fence"."""
-    return verb.lemma_ == "be" and not any(child.dep_ in _SUBJECTS and child.i < verb.i for child in verb.children)
 
 
 def _same(entity: Entity, phrase: Phrase) -> bool:
@@ -361,152 +366,9 @@ def _introduces(phrase: Phrase, candidates: list[Entity]) -> bool:
     return any(all(value not in e.values(category) for e in candidates) for category, value in phrase.modifiers)
 
 
-def _has_a_body(token: Token) -> bool:
-    return token.pos_ in NOUNS and (is_animate(lemma(token)) or lemma(token) in words("body_likenesses"))
-
-
-def _likens_what_follows(token: Token) -> bool:
-    """Whether a noun only likens: "a tire track like pattern"."""
-    following = token.doc[token.i + 1 : token.i + 3]
-    return len(following) == 2 and following[0].lower_ == "like" and lemma(following[1]) in words("attribute_words")
-
-
-def _begins_a_name(token: Token) -> bool:
-    """Whether a noun is the front of a compound that the parser broke: "train" of "the train tracks run"."""
-    if token.i + 1 >= len(token.doc) or token.nbor().pos_ == "ADP" or token.nbor().head.i == token.i:
-        return False
-    following = str(token.nbor().lower_)
-    return any(f"{token.lower_} {word}" in type_of() for word in (following, following.removesuffix("s")))
-
-
 def _one(noun: str) -> str:
     """Return the singular of a noun whose plural is kept as its lemma: "people"."""
     return mapping("lemmas").get(noun, noun)
-
-
-def _names_its_subject(token: Token) -> bool:
-    """Whether a noun after "is" says what the subject is: "the cat is a tabby"; "there is a cat" does not."""
-    verb = token.head
-    if token.dep_ != "attr" or any(child.dep_ == "expl" for child in verb.children) or _inverted(verb):
-        return False
-    subjects = [child for child in verb.children if child.dep_ in _SUBJECTS and child.i < token.i]
-    passing = words("picture_words") | words("location_words")
-    return bool(subjects) and not (subjects[0].pos_ in NOUNS and lemma(subjects[0]) in passing)
-
-
-def _negated(token: Token) -> bool:
-    if any(child.lower_ in {"no", "without", "neither", "not"} for child in token.lefts):
-        return True
-    if token.dep_ == "pobj" and token.head.lower_ in words("absence_prepositions"):
-        return True
-    verb = token.head
-    if token.dep_ in {"dobj", "nsubj", "attr", "nsubjpass"}:
-        return any(child.dep_ == "neg" for child in verb.children)
-    return False
-
-
-def _unreal(token: Token) -> str:
-    """Return why a noun is likened, drawn or cast as a shadow rather than there; "" if it is there."""
-    if token.dep_ == "poss" and lemma(token.head) in words("image_nouns"):
-        return ""  # "the dog's shadow" tells of a dog
-    if _is_mirrored(token):
-        return "mirrored"
-    node = token
-    while node.head.i != node.i:
-        above = node.head
-        if above.lemma_.lower() in words("likeness_verbs") and node.dep_ in {"dobj", "attr", "pobj", "ccomp"}:
-            if not (above.lemma_ == "depict" and _is_said_of_the_picture(above)):
-                return "likeness"
-        if reason := _unreal_step(node, above, token):
-            return reason
-        if node.dep_ == "prep" and node.lower_ in words("simile_prepositions") and 0 < token.i - node.i < _LIKE_REACH:
-            return "likeness"
-        if node.dep_ == "prep" and node.lower_ == "of" and node.i < token.i and above.pos_ in NOUNS:
-            if lemma(above) in words("image_nouns") and not _is_the_picture(above):
-                return "image_of"
-            if above.lower_ in _NUMBERS:
-                return "part_of_group"
-        listed = node.dep_ == "conj" and node.pos_ in NOUNS  # "like a car, a bus and a van": through the list
-        if node.dep_ in {"relcl", "advcl", "conj"} and node.i != token.i and not listed:
-            break
-        node = above
-    first = first_conjunct(token)
-    if (
-        first.dep_ == "pobj"
-        and first.head.lower_ == "of"
-        and (first.head.head.pos_ == "NUM" or first.head.head.lower_ in _NUMBERS)
-    ):
-        return "part_of_group"
-    if first.dep_ == "pobj" and first.head.lower_ == "in" and lemma(token) in words("drawing_media"):
-        return "drawing_medium"
-    return ""
-
-
-def _unreal_step(node: Token, above: Token, token: Token) -> str:
-    """Return why a word on the way up from a noun makes it unreal; "" if it does not."""
-    guessed = any(child.dep_ == "advmod" and child.lower_ in words("guesses") for child in node.children)
-    if guessed or (node.dep_ not in _SUBJECTS and any(c.lower_ in {"may", "might"} for c in above.children)):
-        return "guessed"
-    if above.lemma_ in words("absence_verbs") and node.dep_ in {"dobj", "prep"}:
-        return "negated"
-    if node.dep_ == "dobj" and above.lemma_ in {"show", "depict", "feature", "display"} and _shown_by_a_picture(above):
-        return "image_of"
-    if node.dep_ == "prep" and node.i < token.i:
-        if node.lower_ == "with" and above.lemma_ == "depict" and not _is_said_of_the_picture(above):
-            return "image_of"
-        if node.lower_ == "with" and above.lemma_ in words("drawing_verbs") and lemma(token) in words("drawing_media"):
-            return "drawing_medium"
-        if above.lower_ in words("likeness_adjectives"):
-            return "likeness"
-        if node.lower_ == "of" and (above.lower_ in words("viewpoints") or _is_vantage_point(above)):
-            return "viewpoint"
-        viewed = node.lower_ == "from" and above.lower_ in {"view", "shot", "perspective"}
-        if viewed and not is_place_word(token) and _stands_under(token, node):
-            return "viewpoint"
-    return ""
-
-
-def _stands_under(token: Token, preposition: Token) -> bool:
-    """Whether a noun is what "from" names, or what it is of: "from the window of a train"."""
-    if token.head.i == preposition.i:
-        return True
-    outer = token.head.head
-    return bool(token.head.lower_ == "of" and outer.head.i == preposition.i and not is_place_word(outer))
-
-
-def _is_vantage_point(token: Token) -> bool:
-    return bool(token.lower_ == "point" and token.i > 0 and token.nbor(-1).lower_ == "vantage")
-
-
-def _is_said_of_the_picture(verb: Token) -> bool:
-    """Whether "depicts" opens the caption: "The image depicts a dog"."""
-    return any(child.dep_ in _SUBJECTS and _is_the_picture(child) for child in verb.children)
-
-
-def _shown_by_a_picture(verb: Token) -> bool:
-    """Whether the subject of "shows" is a picture within the image: "the mural shows a lion"."""
-    return any(
-        child.dep_ in _SUBJECTS and lemma(child) in words("image_nouns") and not _is_the_picture(child)
-        and lemma(child) not in words("opening_nouns") - {"drawing", "painting", "sketch", "cartoon"}
-        for child in verb.children
-    )  # fmt: skip
-
-
-def _is_mirrored(token: Token) -> bool:
-    """Whether a sentence says what is seen "in the reflection": only what reflects is there for certain."""
-    for mirror in token.sent:
-        if mirror.lower_ in {"reflection", "reflections"} and mirror.dep_ == "pobj" and mirror.head.lower_ == "in":
-            return not mirror.is_ancestor(token) and not any(left.lower_ == "the" for left in token.lefts)
-    return False
-
-
-def _is_the_picture(token: Token) -> bool:
-    """Whether a noun of the first sentence means the image itself: "a simple drawing of a house"."""
-    if token.sent.start > 0 or lemma(token) not in words("opening_nouns"):
-        return False
-    if token.dep_ == "ROOT" or (token.dep_ in _SUBJECTS and token.head.lemma_ in {"show", "depict", "feature", "have"}):
-        return True
-    return token.dep_ == "pobj" and token.head.lower_ == "of" and lemma(token.head.head) in words("picture_words")
 
 
 def _fixed_tokens(doc: Any) -> frozenset[int]:

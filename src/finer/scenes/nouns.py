@@ -155,7 +155,9 @@ def is_place_word(token: Token) -> bool:
 
 def is_part_of(token: Token) -> bool:
     """Whether a noun names a part of what follows: what is said of "one half of the wall" is not true of the wall."""
-    return lemma(token) in {"part", "half", "portion", "section", "segment", "quarter", "third"} and bool(of_objects(token))
+    return lemma(token) in {"part", "half", "portion", "section", "segment", "quarter", "third"} and bool(
+        of_objects(token)
+    )
 
 
 def read_phrase(head: Token) -> Phrase:
