@@ -14,6 +14,8 @@ from finer.scenes.words import predicate_class, type_of
 from finer.scenes.words import words as words_of
 
 _ENOUGH = 4  # candidates; fewer make no set of negatives
+_TAME = frozenset({"animal_pet", "animal_farm"})
+_UNTAMED = frozenset({"bird", "reptile", "insect", "sea_animal"})
 PREDICATE_SHARE = 0.2  # of relations that could also be changed by their object
 
 
@@ -43,6 +45,8 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     start = rng.randrange(size) if place is None else place
     ring = [category.members[(start + step) % size] for step in range(0 if place is None else 1, size)]
     able = [m.text for m in ring if scene.allows(m, category) and _fits_number(m.text, plural)]
+    placed = [name for name in able if name not in scene.misplaced]
+    able = placed if len(placed) >= _ENOUGH else able
     if place is None:
         rng.shuffle(able)
     before = rng.randrange(_ENOUGH + 1)
@@ -73,15 +77,19 @@ def _fits_number(name: str, plural: bool) -> bool:
 
 def _category(scene: Scene, text: str, head: str) -> Category | None:
     found = category_of(text, head, scene.closed)
-    animals = {kind for kind in scene.types if kind.startswith("animal_")} | (scene.types & {"bird", "reptile"})
-    if (
-        found is not None
-        and found.name == "body_part"
-        and animals
-        and not any(t.startswith("person") for t in scene.types)
-    ):
-        return categories()["animal_part"]  # a cat's head is replaced by a tail rather than by a beard
-    return found
+    if found is None or found.name not in {"body_part", "animal_part"}:
+        return found
+    persons = any(kind.startswith("person") for kind in scene.types)
+    if scene.types & _TAME and not (persons and found.name == "body_part"):
+        return categories()["pet_gear"]  # a cat's ear is replaced by a collar rather than by a horn
+    if found.name == "animal_part" and "aircraft" in scene.types:
+        return categories()["aircraft_gear"]  # the tail and wings of a plane
+    wild = any(kind.startswith("animal_") for kind in scene.types) or scene.types & _UNTAMED
+    if found.name == "animal_part" or (wild and not persons):
+        return categories()["nearby"]  # a beetle's leg by a twig rather than by a trunk
+    if not persons and not words_of("body_likenesses") & scene.vocabulary:
+        return None  # the hands of a clock
+    return categories()["wearable"]
 
 
 def for_object(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:

@@ -92,7 +92,24 @@ def general(noun: str) -> Category | None:
     if not texts:
         return None
     known = {member.text: member for category in categories().values() for member in category.members}
-    return Category(f"general {noun}", tuple(known.get(text, Member(text, frozenset())) for text in texts), frozenset())
+    also = {text: Member(text, frozenset(str(names).split())) for text, names in data()["also"].items()}
+    members = tuple(known.get(text, also.get(text, Member(text, frozenset()))) for text in texts)
+    return Category(f"general {noun}", members, frozenset())
+
+
+@cache
+def settings() -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
+    """Return (words that tell of a setting, things that stand only in it) of indoors and of outdoors."""
+    return tuple(
+        (frozenset(data()[name]["words"].split()), frozenset(w.replace("_", " ") for w in data()[name]["only"].split()))
+        for name in ("indoors", "outdoors")
+    )
+
+
+@cache
+def needs(candidate: str) -> frozenset[str]:
+    """Return words of which a scene must have one for a part to be proposed; none: no condition."""
+    return frozenset(str(data()["needs"].get(candidate, "")).split())
 
 
 @cache
@@ -105,7 +122,7 @@ def category_of(text: str, head: str, closed: bool) -> Category | None:
     if closed and closed_category().place(text, head) is not None:
         return closed_category()
     named = text != head and (text in type_of() or text in _by_text())
-    if not named and (found := general(head)) is not None:
+    if (found := general(text) or (None if named else general(head))) is not None:
         return found
     kind = noun_kind(head, text).type
     if kind in _by_type():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from finer.negatives.lexicon import Category, Member, closed_category, implied
+from finer.negatives.lexicon import Category, Member, closed_category, implied, needs, settings
 from finer.scenes.phrases import number_free
 from finer.scenes.words import noun_kind
 
@@ -83,6 +83,8 @@ class Scene:
         """Whether a thing can be proposed: no word of the scene names it, its kind, or a kind of it."""
         if member.text in self.unsaid and not self.closed:
             return False
+        if (wanted := needs(member.text)) and not wanted & self.vocabulary:
+            return False
         names = {member.text, *member.names}
         if " " in member.text:
             names.add(member.text.split()[-1])
@@ -92,6 +94,14 @@ class Scene:
             return False
         long = tuple(name for name in names if len(name) >= _SHORTEST_TAIL)
         return not any(word.endswith(long) for word in self.vocabulary)
+
+    @cached_property
+    def misplaced(self) -> frozenset[str]:
+        """Things that stand only indoors, if the scene is outdoors, and the other way round."""
+        inner, outer = (len(told & self.vocabulary) for told, _ in settings())
+        if self.closed or inner == outer:
+            return frozenset()
+        return settings()[0 if outer > inner else 1][1]
 
     def values(self, head: str, attribute_class: str) -> set[str]:
         """Return the values of a class that any thing of this kind has: a negative must be false of all of them."""

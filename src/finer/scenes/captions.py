@@ -36,6 +36,10 @@ STAGE = "scene_graph"
 SOURCE = "caption_rules"
 _BATCH = 32  # captions a batch of the parser
 _QUOTES = re.compile(r"[“\"‘](?=\S)([^“”\"]{1,200}?)[”\"]")
+_OWNED = re.compile(
+    r"\b(?P<lead>(?:[Aa]|[Aa]n|[Tt]he|[Ee]ach) (?:[\w-]+ ){0,2})(?P<owner>\w+)s (?P<part>\w+)"
+    r"(?=[.,;]| (?:is|are|has|and|with|in|on|of)\b)"
+)
 _LINKING = frozenset({"appear", "look", "seem", "become"})
 _PRONOUNS = frozenset({"it", "they", "them", "he", "she"})
 
@@ -98,8 +102,14 @@ def _stand_in(doc: Any, token: Token) -> str:
         return str(token.text)
     before = str(doc[token.i - 1].lower_)
     word = str(token.lower_)
+    if word == "can" and (before == "that" or _next_word(doc, token) in words("after_modals")):
+        return str(token.text)  # "a rainbow can be seen"
     noun = before in _before_nouns() or f"{before} {word.removesuffix('s')}" in type_of()
     return mapping("stand_ins")[word] if noun else str(token.text)
+
+
+def _next_word(doc: Any, token: Token) -> str:
+    return str(doc[token.i + 1].lower_) if token.i + 1 < len(doc) else ""
 
 
 @cache
@@ -125,11 +135,22 @@ def _restored(original: Any, doc: Any) -> Any:
 
 
 def normalized(text: str) -> str:
-    """Return a caption with quoted words hidden and dashes and spaces made plain."""
+    """Return a caption with quoted words hidden, dashes and spaces made plain, and frequent slips mended."""
     text = _QUOTES.sub(QUOTED, text).replace("’", "'").replace("--", ", ").replace("—", ", ")
     text = re.sub(r"\b(is|are|lies|lie|sits|sit|stands|stand) (left|right) of\b", r"\1 to the \2 of", text)
     text = re.sub(r"\b([tT])\s?-\s?(shirts?)\b", r"\1-\2", text)
+    text = re.sub(r"\b(back|fore) ground\b", r"\1ground", text)
+    text = re.sub(r"(^|[.;] )Past (the|a|an)\b", r"\1Beyond \2", text)  # the parser takes "past" for no place
+    text = _OWNED.sub(_with_apostrophe, text)
     return re.sub(r"\s+", " ", text).strip()
+
+
+def _with_apostrophe(match: re.Match[str]) -> str:
+    """Mend "the dogs tail": a body part after its owner."""
+    lead, owner, part = match["lead"], match["owner"], match["part"]
+    if type_of().get(owner.lower(), "") in words("part_owner_types") and type_of().get(part, "").startswith("body_"):
+        return f"{lead}{owner}'s {part}"
+    return match[0]
 
 
 def read_graph(doc: Any) -> Graph:

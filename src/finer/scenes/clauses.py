@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from finer.scenes.attributes import add_attribute, add_part
 from finer.scenes.coreference import QUOTED, References, evidence_of
 from finer.scenes.graph import Entity
@@ -11,8 +13,11 @@ from finer.scenes.nouns import (
     Token,
     conjuncts,
     descend,
+    is_alternative,
     is_head,
+    is_part_of,
     is_place_word,
+    join_colors,
     joined,
     lemma,
     modifier_class,
@@ -20,10 +25,12 @@ from finer.scenes.nouns import (
     read_phrase,
     subtree,
 )
+from finer.scenes.phrases import article, indefinite
 from finer.scenes.words import is_animate, mapping, noun_kind, words
 
 _REFERRING = frozenset({"the", "this", "that", "these", "those", "each", "both", "all"})
 _UNCOUNTABLE = frozenset({"no", "same", "other", "another", "more", "different", "various"})
+_ASIDE = re.compile(r"\b(?:to|on) (?:the|its|their) (?:far )?(?:left|right)\b(?! of)")
 _LONGEST_PART = 8  # tokens; longer parts are clauses that the parser hung to a noun
 
 
@@ -45,7 +52,7 @@ def subject_entities(references: References, verb: Token) -> list[Entity]:
         if lemma(subject) in words("colors"):
             continue
         for token in conjuncts(subject) if subject.pos_ in NOUNS else [subject]:
-            if token.pos_ in NOUNS and is_place_word(token):
+            if token.pos_ in NOUNS and (is_place_word(token) or is_part_of(token)):
                 continue
             if (entity := references.resolve(token)) is not None:
                 found.append(entity)
@@ -66,14 +73,23 @@ def read_copula(references: References, verb: Token) -> None:
         _read_hung_parts(references, entities, holder)
     for complement in complements:
         if complement.pos_ in {"ADJ", "VERB", "ADV"} or lemma(complement) in words("colors"):
-            for adjective in _coordinated_adjectives(complement):
-                for entity in entities:
-                    if outlined and adjective.lower_ in words("colors"):
-                        add_attribute(entity, "outline", str(adjective.lower_), evidence_of(adjective))
-                    else:
-                        _read_adjective(references, entity, adjective)
+            for entity in entities:
+                _read_complement(references, entity, complement, outlined)
         elif complement.pos_ in NOUNS and complement.dep_ == "attr":
             _read_predicate_noun(entities, complement)
+
+
+def _read_complement(references: References, entity: Entity, complement: Token, outlined: bool) -> None:
+    """Read "red", "red and round"; of several colors one attribute is made: "red and blue"."""
+    stated = Phrase(complement, "", "")
+    for adjective in _coordinated_adjectives(complement):
+        if outlined and adjective.lower_ in words("colors"):
+            add_attribute(entity, "outline", str(adjective.lower_), evidence_of(adjective))
+        else:
+            stated.modifiers += _adjective_values(references, entity, adjective)
+    join_colors(stated)
+    for category, value in stated.modifiers:
+        add_attribute(entity, category, value, evidence_of(complement))
 
 
 def _read_hung_parts(references: References, entities: list[Entity], holder: Token) -> None:
@@ -81,15 +97,23 @@ def _read_hung_parts(references: References, entities: list[Entity], holder: Tok
     if holder.pos_ not in {"AUX", "VERB"} and _adjective_class(holder) is None:
         return
     for preposition in (child for child in holder.children if child.dep_ == "prep" and child.lower_ == "with"):
+        set_off = preposition.i > 0 and preposition.nbor(-1).text == ","
         for thing in (child for child in preposition.children if child.dep_ == "pobj"):
+            if set_off and not _is_trait(thing):
+                continue  # "The car is on a path, with a mound on its right": the mound stands by
             for entity in entities:
                 for part in _parts(thing):
                     read_part(references, entity, part)
 
 
+def _is_trait(thing: Token) -> bool:
+    """Whether a noun names an attribute or a part of a body, which somebody has rather than stands by."""
+    return lemma(thing) in words("attribute_words") or (noun_kind(lemma(thing)).type or "").startswith("body_")
+
+
 def _parts(thing: Token) -> list[Token]:
     """Return what is coordinated after "with"; after an attribute, things begin anew: "with an outline and a house"."""
-    found = conjuncts(thing)
+    found = [noun for noun in conjuncts(thing) if not is_alternative(noun)]
     if lemma(thing) in words("attribute_words"):
         return [token for token in found if lemma(token) in words("attribute_words")]
     return found
@@ -99,7 +123,7 @@ def read_having(references: References, verb: Token) -> None:
     """Read "has a black outline"."""
     owners = subject_entities(references, verb)
     for thing in (child for child in verb.children if child.dep_ == "dobj"):
-        for noun in conjuncts(thing):
+        for noun in (noun for noun in conjuncts(thing) if not is_alternative(noun)):
             for entity in owners:
                 read_part(references, entity, noun)
 
@@ -140,12 +164,23 @@ def read_part(references: References, entity: Entity, noun: Token) -> None:
     if references.mention(descend(noun)[0]) is entity or any(token.text == QUOTED for token in words_of_part):
         return
     text = joined(words_of_part)
-    add_part(entity, text[0].lower() + text[1:], evidence_of(noun))
+    add_part(entity, _with_article(text[0].lower() + text[1:], phrase), evidence_of(noun))
+
+
+def _with_article(text: str, phrase: Phrase) -> str:
+    """Return "a black tail" for "black tail": captions often leave the article out."""
+    if phrase.determiner or phrase.count or phrase.plural or text.split()[0] in {"a", "an", "many", "some", "several"}:
+        return text
+    return text if indefinite(phrase.text) == phrase.text else f"{article(text)} {text}"
 
 
 def _stands_apart(noun: Token) -> bool:
     """Whether a noun after "with" is no part but stands by: "a wall with two chairs in front of it"."""
-    if any(token.lower_ in {"background", "foreground", "distance"} for token in noun.subtree):
+    after = noun.doc[noun.right_edge.i + 1 : noun.right_edge.i + 4]  # the parser may hang "in the background" elsewhere
+    elsewhere = [token for token in after if token.sent == noun.sent] if after and after[0].lower_ == "in" else []
+    if any(token.lower_ in {"background", "foreground", "distance"} for token in [*noun.subtree, *elsewhere]):
+        return True
+    if lemma(noun) not in words("attribute_words") and _ASIDE.search(joined([*subtree(noun), *after])):
         return True
     for preposition in (child for child in noun.children if child.dep_ == "prep" and child.lower_ not in {"on", "of"}):
         pronoun = next((token for token in preposition.subtree if token.lower_ in {"it", "them"}), None)
@@ -264,16 +299,24 @@ def _adjective_class(token: Token) -> str | None:
 
 
 def _read_adjective(references: References, entity: Entity, adjective: Token) -> None:
+    for category, value in _adjective_values(references, entity, adjective):
+        add_attribute(entity, category, value, evidence_of(adjective))
+
+
+def _adjective_values(references: References, entity: Entity, adjective: Token) -> list[tuple[str, str]]:
+    """Return (class, value) of what an adjective after a verb states; unknown ones are recorded as drops."""
     children = list(adjective.children)
     if any(child.dep_ == "neg" or child.lower_ in words("hedges") for child in children):
-        return
+        return []
     if any(child.dep_ in {"xcomp", "ccomp", "advcl"} for child in children):
-        return
+        return []
     vague = {"of", "to", "with", "from", "for", "at", "about"}
     if _adjective_class(adjective) is not None:
         vague = {"of", "to", "for"}
     if any(child.dep_ == "prep" and child.lower_ in vague for child in children):
-        return
+        return []
+    if any(child.dep_ == "prep" and any(is_place_word(below) for below in child.children) for child in children):
+        return []  # "is white on the bottom": a part is
     run = [adjective]
     inside = {
         token.i for token in subtree(adjective) if token.dep_ not in {"cc", "mark", "aux", "det"} and token.text != ","
@@ -281,10 +324,9 @@ def _read_adjective(references: References, entity: Entity, adjective: Token) ->
     while run[0].i - 1 in inside:
         run.insert(0, references.doc[run[0].i - 1])
     phrase = read_adjective(adjective, run)
-    for category, value in phrase.modifiers:
-        add_attribute(entity, category, value, evidence_of(adjective))
     for word in phrase.unread:
         references.graph.drop(f"{entity.text}: {word}", "unknown_adjective")
+    return phrase.modifiers
 
 
 def _read_predicate_noun(entities: list[Entity], noun: Token) -> None:

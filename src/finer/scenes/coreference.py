@@ -12,6 +12,7 @@ from finer.scenes.nouns import (
     Token,
     descend,
     first_conjunct,
+    is_alternative,
     is_head,
     is_place_word,
     joined,
@@ -20,15 +21,24 @@ from finer.scenes.nouns import (
     read_phrase,
     subtree,
 )
-from finer.scenes.words import idioms, is_animate, noun_kind, words
+from finer.scenes.unreal import (
+    SUBJECTS,
+    begins_a_name,
+    denied,
+    has_a_body,
+    inverted,
+    is_the_picture,
+    likens_what_follows,
+    names_its_subject,
+    unreal,
+)
+from finer.scenes.words import idioms, is_animate, mapping, noun_kind, words
 
 QUOTED = "TEXT"  # stands for quoted words, which describe no thing
-_SUBJECTS = frozenset({"nsubj", "nsubjpass"})
-_NUMBERS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
 _PERSONS = frozenset({"he", "she", "him", "her", "his", "hers"})
 _SINGLE = frozenset({"it", "its"})
 _MANY = frozenset({"they", "them", "their"})
-_LIKE_REACH = 8  # tokens from "like" to the noun that it likens; farther nouns are seldom part of the simile
+_POINTING = frozenset({"the", "this", "that", "these", "those", "both"})
 
 
 class References:
@@ -41,7 +51,9 @@ class References:
         self._of_token: dict[int, Entity | None] = {}
         self._by_head: dict[str, list[Entity]] = {}
         self._unreal: dict[str, str] = {}  # heads only named as likened or depicted, and why
+        self._possessors: dict[int, Token] = {}  # of things by index: "its" of "its tail"
         self._fixed = _fixed_tokens(doc)
+        self._has_bodies = any(has_a_body(token) for token in doc)
 
     # ------------------------------------------------------------ nouns
     def mention(self, token: Token) -> Entity | None:
@@ -56,14 +68,18 @@ class References:
             return None
         phrase = read_phrase(token)
         reason = self._turned_down(token, phrase)
-        if not reason and phrase.determiner == "the" and phrase.lemma not in self._by_head:
-            reason = self._unreal.get(phrase.lemma, "")  # "a statue of a soldier ... the soldier"
+        if not reason and phrase.lemma not in self._by_head:
+            known = self._unreal.get(_one(self._owned(phrase) or phrase.lemma), "")
+            pointed = phrase.determiner in _POINTING or bool(self._owned(phrase))
+            reason = known if pointed or known == "image_of" else ""  # "a statue of a soldier ... the soldier"
         if reason:
             self.graph.drop(phrase.text, reason)
             if reason in {"likeness", "image_of"}:
-                self._unreal[phrase.lemma] = reason
+                self._unreal[_one(phrase.lemma)] = reason
             return None
         entity = self._known(phrase) or self._new(phrase)
+        if phrase.possessor is not None:
+            self._possessors.setdefault(entity.index, phrase.possessor)
         for category, value in phrase.modifiers:
             add_attribute(entity, category, value, evidence_of(token))
         for word in phrase.unread:
@@ -72,14 +88,37 @@ class References:
             self.mention(phrase.possessor)
         return entity
 
+    def _owned(self, phrase: Phrase) -> str:
+        """Return the depicted subject whose "their" stands before a noun: "the dancers hold hands on their hips"."""
+        if phrase.possessor is None or phrase.possessor.pos_ != "PRON":
+            return ""
+        for token in phrase.head.sent:
+            if token.dep_ in SUBJECTS and token.i < phrase.head.i and token.pos_ in NOUNS:
+                noun = _one(lemma(token))
+                if noun in self._unreal and noun not in self._by_head:
+                    return noun
+        return ""
+
     def _turned_down(self, token: Token, phrase: Phrase) -> str:
         if token.text == QUOTED or (token.text.isupper() and len(token.text) > 3):
             return "quoted"
         if token.i in self._fixed:
             return "idiom"
+        if any(child.lower_ in words("out_of_view") for child in token.lefts):
+            return "out_of_view"
+        if begins_a_name(token):
+            return "broken_compound"
+        if any(child.dep_ == "acl" and child.lemma_ in words("drawing_verbs") for child in token.children):
+            return "image_of"
+        if likens_what_follows(token):
+            return "likeness"
+        if phrase.lemma in words("doubtful_body_words") and not self._has_bodies:
+            return "doubtful_sense"
+        if is_alternative(token):
+            return "alternative_name"
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
             return "proper_name"
-        if _is_the_picture(token):
+        if is_the_picture(token):
             return "picture_word"
         if phrase.lemma in words("group_words") and of_objects(token):
             return "group_word"
@@ -88,13 +127,13 @@ class References:
             return kind.reason
         if not phrase.lemma.replace("-", "").isalpha():
             return "unknown_noun"
-        if _names_its_subject(token):
+        if names_its_subject(token):
             return "predicate_noun"
         if token.dep_ == "poss" and token.head.lower_ in {"view", "side", "eye"}:
             return "picture_word"
-        if _negated(token) or _negated(first_conjunct(token)):
+        if denied(token) or denied(first_conjunct(token)):
             return "negated"
-        return _unreal(token)
+        return unreal(token)
 
     def _known(self, phrase: Phrase) -> Entity | None:
         """Return the thing of an earlier mention; mark all candidates ambiguous where several may be meant."""
@@ -102,11 +141,14 @@ class References:
         other = any(child.lower_ in {"another", "other", "more", "additional"} for child in phrase.head.lefts)
         if not candidates or other:
             return None
-        if phrase.determiner in {"a", "an"}:
+        if phrase.determiner in {"a", "an"} or _introduces(phrase, candidates):
             for entity in candidates:
                 entity.ambiguous = True
             return None
-        fitting = [entity for entity in candidates if _same(entity, phrase) and entity.count != "one"]
+        fitting = [
+            entity for entity in candidates
+            if _same(entity, phrase) and entity.count != "one" and self._same_owner(entity, phrase)
+        ]  # fmt: skip
         if len(fitting) == 1:
             return fitting[0]
         exact = [entity for entity in fitting if entity.text == phrase.text and not entity.ambiguous]
@@ -115,6 +157,14 @@ class References:
         for entity in fitting:
             entity.ambiguous = True
         return None
+
+    def _same_owner(self, entity: Entity, phrase: Phrase) -> bool:
+        """Whether "its tail" can be the tail known: not if that one is another's."""
+        known = self._possessors.get(entity.index)
+        if known is None or phrase.possessor is None:
+            return True
+        owners = [self.resolve(known), self.resolve(phrase.possessor)]
+        return None in owners or owners[0] is owners[1]
 
     def _new(self, phrase: Phrase) -> Entity:
         entity = Entity(
@@ -150,11 +200,15 @@ class References:
         if clause.dep_ != "relcl":
             return None
         head, _ = descend(clause.head)
+        if token.nbor(-1).text == "," and first_conjunct(head).dep_ == "pobj":
+            return None  # "a stain is on the cup, which is blue": either noun may be meant
         if any(is_head(between) for between in self.doc[head.i + 1 : token.i]):
             return None  # "the lid of a can which ...": either noun may be meant
         return self.mention(head)
 
     def _antecedent(self, token: Token, plural: bool, person: bool) -> Entity | None:
+        if _in_doubtful_clause(token):
+            return None
         inner = _bearer(token) or self._inside_modifier(token)
         if inner is not None:
             entity = self.mention(descend(inner)[0])
@@ -197,7 +251,7 @@ class References:
             if node.dep_ == "prep" and node.lower_ == "with" and node.i != token.head.i:
                 if node.head.pos_ in NOUNS:
                     return node.head
-                return _noun_subject(node.head)  # "the wall is tan with two chairs in front of it"
+                return _noun_subject(node.head, token.i)  # "the wall is tan with two chairs in front of it"
             node = node.head
         return None
 
@@ -229,6 +283,16 @@ class References:
         return found, seen
 
 
+def _in_doubtful_clause(token: Token) -> bool:
+    """Whether a pronoun stands in a clause that may tell of two nouns: "a step to a yard, which has a fence by it"."""
+    node = token
+    while node.head.i != node.i:
+        if node.dep_ == "relcl" and node.head.i < token.i:
+            return any(is_head(between) for between in token.doc[node.head.i + 1 : node.left_edge.i])
+        node = node.head
+    return False
+
+
 def _bearer(token: Token) -> Token | None:
     """Return the noun that bears something on or in "it": "a floor with dirt on it", however the phrase was parsed."""
     if token.dep_ != "pobj" or token.head.dep_ != "prep" or token.head.i == 0:
@@ -241,22 +305,22 @@ def _bearer(token: Token) -> Token | None:
     return None
 
 
-def _noun_subject(node: Token) -> Token | None:
+def _noun_subject(node: Token, before: int) -> Token | None:
     while node.head.i != node.i and node.pos_ not in {"VERB", "AUX"}:
         node = node.head
-    found = [child for child in node.children if child.dep_ in _SUBJECTS]
+    found = [child for child in node.children if child.dep_ in SUBJECTS]
     found += [child for child in node.children if child.dep_ == "attr" and any(c.dep_ == "expl" for c in node.children)]
-    return found[0] if found and found[0].pos_ in NOUNS else None
+    return found[0] if found and found[0].pos_ in NOUNS and found[0].i < before else None
 
 
 def _own_subject(token: Token) -> Token | None:
     """Return the noun that is the subject of the clause in which a pronoun is not the subject."""
-    if token.dep_ in _SUBJECTS or (token.dep_ == "poss" and token.head.dep_ in _SUBJECTS):
+    if token.dep_ in SUBJECTS or (token.dep_ == "poss" and token.head.dep_ in SUBJECTS):
         return None
     verb = token
     while verb.head.i != verb.i and verb.pos_ not in {"VERB", "AUX"}:
         verb = verb.head
-    found = [child for child in verb.children if child.dep_ in {*_SUBJECTS, "attr"} and child.pos_ in NOUNS]
+    found = [child for child in verb.children if child.dep_ in {*SUBJECTS, "attr"} and child.pos_ in NOUNS]
     outside = [child for child in found if token.i not in {below.i for below in child.subtree}]
     return outside[0] if outside else None
 
@@ -271,18 +335,13 @@ def _agrees(entity: Entity, plural: bool, person: bool) -> bool:
 
 
 def _is_subject(token: Token) -> bool:
-    if token.dep_ in _SUBJECTS:
+    if token.dep_ in SUBJECTS:
         return token.head.dep_ not in {"relcl", "advcl"}
     if token.dep_ == "dobj" and token.head.lemma_ in {"see", "show", "depict", "feature", "notice", "find"}:
         return True
     if token.dep_ == "attr":
-        return any(child.dep_ == "expl" for child in token.head.children) or _inverted(token.head)
+        return any(child.dep_ == "expl" for child in token.head.children) or inverted(token.head)
     return token.dep_ == "ROOT" and token.pos_ in NOUNS
-
-
-def _inverted(verb: Token) -> bool:
-    """Whether a place stands where the subject should: "behind the post is a fence"."""
-    return verb.lemma_ == "be" and not any(child.dep_ in _SUBJECTS and child.i < verb.i for child in verb.children)
 
 
 def _same(entity: Entity, phrase: Phrase) -> bool:
@@ -300,65 +359,16 @@ def _same(entity: Entity, phrase: Phrase) -> bool:
     return nested and entity.plural == phrase.plural and entity.selectors == phrase.selectors
 
 
-def _names_its_subject(token: Token) -> bool:
-    """Whether a noun after "is" says what the subject is: "the cat is a tabby"; "there is a cat" does not."""
-    verb = token.head
-    if token.dep_ != "attr" or any(child.dep_ == "expl" for child in verb.children) or _inverted(verb):
+def _introduces(phrase: Phrase, candidates: list[Entity]) -> bool:
+    """Whether a bare plural brings in new things: "green trees" after "trees", of which nothing green was said."""
+    if not phrase.plural or phrase.determiner or phrase.possessor is not None or phrase.selectors:
         return False
-    subjects = [child for child in verb.children if child.dep_ in _SUBJECTS and child.i < token.i]
-    passing = words("picture_words") | words("location_words")
-    return bool(subjects) and not (subjects[0].pos_ in NOUNS and lemma(subjects[0]) in passing)
+    return any(all(value not in e.values(category) for e in candidates) for category, value in phrase.modifiers)
 
 
-def _negated(token: Token) -> bool:
-    if any(child.lower_ in {"no", "without", "neither", "not"} for child in token.lefts):
-        return True
-    if token.dep_ == "pobj" and token.head.lower_ in words("absence_prepositions"):
-        return True
-    verb = token.head
-    if token.dep_ in {"dobj", "nsubj", "attr", "nsubjpass"}:
-        return any(child.dep_ == "neg" for child in verb.children)
-    return False
-
-
-def _unreal(token: Token) -> str:
-    """Return why a noun is likened, drawn or cast as a shadow rather than there; "" if it is there."""
-    if token.dep_ == "poss" and lemma(token.head) in words("image_nouns"):
-        return ""  # "the dog's shadow" tells of a dog
-    node = token
-    while node.head.i != node.i:
-        above = node.head
-        if above.lemma_.lower() in words("likeness_verbs") and node.dep_ in {"dobj", "attr", "pobj", "ccomp"}:
-            return "likeness"
-        if node.dep_ == "prep" and node.lower_ in words("simile_prepositions") and 0 < token.i - node.i < _LIKE_REACH:
-            return "likeness"
-        if node.dep_ == "prep" and node.lower_ == "of" and node.i < token.i and above.pos_ in NOUNS:
-            if lemma(above) in words("image_nouns") and not _is_the_picture(above):
-                return "image_of"
-            if above.lower_ in _NUMBERS:
-                return "part_of_group"
-        if node.dep_ in {"relcl", "advcl", "conj"} and node.i != token.i:
-            break
-        node = above
-    first = first_conjunct(token)
-    if (
-        first.dep_ == "pobj"
-        and first.head.lower_ == "of"
-        and (first.head.head.pos_ == "NUM" or first.head.head.lower_ in _NUMBERS)
-    ):
-        return "part_of_group"
-    if first.dep_ == "pobj" and first.head.lower_ == "in" and lemma(token) in words("drawing_media"):
-        return "drawing_medium"
-    return ""
-
-
-def _is_the_picture(token: Token) -> bool:
-    """Whether a noun of the first sentence means the image itself: "a simple drawing of a house"."""
-    if token.sent.start > 0 or lemma(token) not in words("opening_nouns"):
-        return False
-    if token.dep_ == "ROOT" or (token.dep_ in _SUBJECTS and token.head.lemma_ in {"show", "depict", "feature", "have"}):
-        return True
-    return token.dep_ == "pobj" and token.head.lower_ == "of" and lemma(token.head.head) in words("picture_words")
+def _one(noun: str) -> str:
+    """Return the singular of a noun whose plural is kept as its lemma: "people"."""
+    return mapping("lemmas").get(noun, noun)
 
 
 def _fixed_tokens(doc: Any) -> frozenset[int]:

@@ -16,6 +16,8 @@ _MODIFIERS = frozenset({"amod", "compound", "nmod", "advmod", "npadvmod", "conj"
 _BREAKS = frozenset({",", "and", "&", "or", ";", "/"})
 _INTENSIFIERS = frozenset({"very", "so", "quite", "really", "fairly", "rather", "all", "mostly"})
 _COLORED = re.compile(r"^(.*?)[- ]?colou?red$")
+_MEASURED = re.compile(r"-(size|sized|like|style|styled|scale|type|level)$")
+_IN_PICTURES = frozenset({"frame", "background", "foreground", "image", "photo", "picture", "camera", "view"})
 _COMPARED = re.compile(r"(est|ier)$")
 _CLASSES = (
     ("shape", "shapes"), ("size", "sizes"), ("pattern", "patterns"), ("texture", "textures"),
@@ -57,6 +59,8 @@ class Phrase:
 def lemma(token: Token) -> str:
     """Return the lower-case singular of a noun (or the lemma of another word)."""
     word = str(token.lower_)
+    if word == "glasses" and token.i > 0 and token.nbor(-1).lower_ in words("before_drinking_glasses"):
+        return "glass"
     if word in words("plural_only"):
         return word
     found = str(token.lemma_).lower()
@@ -109,6 +113,13 @@ def conjuncts(token: Token) -> list[Token]:
     return found
 
 
+def is_alternative(token: Token) -> bool:
+    """Whether a noun is a second name or a guess: the columns of "pillars or columns"."""
+    if token.dep_ != "conj":
+        return False
+    return any(child.dep_ == "cc" and child.lower_ == "or" for child in token.head.children)
+
+
 def of_objects(token: Token) -> list[Token]:
     """Return the nouns after "of" below a noun: "row of trees"."""
     return [
@@ -142,6 +153,13 @@ def is_place_word(token: Token) -> bool:
     return lemma(token) in words("location_words") - words("group_words")
 
 
+def is_part_of(token: Token) -> bool:
+    """Whether a noun names a part of what follows: what is said of "one half of the wall" is not true of the wall."""
+    return lemma(token) in {"part", "half", "portion", "section", "segment", "quarter", "third"} and bool(
+        of_objects(token)
+    )
+
+
 def read_phrase(head: Token) -> Phrase:
     """Read the words to the left of a noun."""
     phrase = Phrase(head, str(head.lower_), lemma(head))
@@ -155,8 +173,10 @@ def read_phrase(head: Token) -> Phrase:
             phrase.count = joined(subtree(child)).lower()
         elif child.dep_ in _MODIFIERS or child.pos_ == "ADJ":
             kept |= _modifier_tokens(child)
+    if phrase.determiner in {"a", "an"} and is_plural(head):  # "a blue top and dark pants" in one phrase
+        kept = _after_and(kept)
     _read_modifiers(phrase, sorted(kept, key=lambda token: token.i))
-    _join_colors(phrase)
+    join_colors(phrase)
     return phrase
 
 
@@ -164,8 +184,13 @@ def read_adjective(token: Token, run: list[Token]) -> Phrase:
     """Read the words of an adjective that stands after a verb ("is light brown") as if they were modifiers."""
     phrase = Phrase(token, "", "")
     _read_modifiers(phrase, run)
-    _join_colors(phrase)
+    join_colors(phrase)
     return phrase
+
+
+def _after_and(tokens: set[Token]) -> set[Token]:
+    last = max((token.i for token in tokens if token.lower_ == "and"), default=-1)
+    return {token for token in tokens if token.i > last}
 
 
 def _modifier_tokens(child: Token) -> set[Token]:
@@ -200,23 +225,34 @@ def _read_modifiers(phrase: Phrase, tokens: list[Token]) -> None:
     compound: list[str] = []
     for run in _runs(tokens):
         pending: list[str] = []
+        after_color = False
         for place, (word, token) in enumerate(run):
             following = run[place + 1][0] if place + 1 < len(run) else ""
             if following == "shaped" and modifier_class(word) != "shape":
                 continue  # "bowl shaped": likened, not there
-            if f"{word} {phrase.name}" in type_of() and token.i < phrase.head.i and place + 1 == len(run):
-                compound.append(word)  # before colors: a "brown bear" need not be brown, nor a "snowy owl" in snow
-            elif (color := _color(word, pending, following)) is not None:
+            rest = [other for other, _ in run[place:]]
+            if token.i < phrase.head.i and " ".join([*rest, phrase.name]) in type_of():
+                compound += rest  # before colors: a "brown bear" need not be brown, nor a "snowy owl" in snow
+                break
+            if (color := _color(word, pending, following)) is not None:
                 if color:
-                    phrase.modifiers.append(("color", color))
-                    pending = []
+                    _add_color(phrase, color, after_color)
+                    pending, after_color = [], True
                 elif word in words("color_modifiers"):
                     pending.append(word)
             else:
                 _read_modifier(phrase, word, token, compound)
+                after_color = False
     if compound:
         phrase.text = " ".join([*compound, phrase.text])
         phrase.name = " ".join([*compound, phrase.name])
+
+
+def _add_color(phrase: Phrase, color: str, after_color: bool) -> None:
+    """Add a color; right after another it is one with it: "whitish blue"."""
+    if after_color:
+        color = f"{phrase.modifiers.pop()[1]} {color}"
+    phrase.modifiers.append(("color", color))
 
 
 def _color(word: str, pending: list[str], following: str) -> str | None:
@@ -256,7 +292,11 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
     elif (category := modifier_class(word)) is not None:
         value = word.removesuffix("-shaped") if category == "shape" else word
         phrase.modifiers.append((category, mapping("value_forms").get(value, value)))
+    elif _MEASURED.search(word) or word in _IN_PICTURES or word in {"story", "storey"}:
+        return  # "a fist-size stone", "background trees"
     elif token.pos_ in NOUNS and before and token.dep_ in {"compound", "nmod"}:
+        if _ends_a_name(token):
+            return
         if (token.pos_ == "NOUN" or token.is_sent_start or token.text[0].islower()) and word not in {
             phrase.name,
             *compound,
@@ -264,6 +304,15 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
             compound.append(word)  # brands and Latin names stay out: "Hot Wheel truck"
     elif token.pos_ != "ADV" and word.replace("-", "").isalpha() and word not in {"colored", "coloured", "shaped"}:
         phrase.unread.append(word)
+
+
+def _ends_a_name(token: Token) -> bool:
+    """Whether a lower-case word belongs to a name before it: "Quercus robur trees"."""
+    if token.is_sent_start or token.i == 0:
+        return False
+    before = token.nbor(-1)
+    capital = before.text[:1].isupper() and not before.is_sent_start and not before.text.isupper()
+    return bool(capital and before.pos_ == "PROPN" and before.text.isalpha() and token.lower_ not in type_of())
 
 
 def modifier_class(word: str) -> str | None:
@@ -275,7 +324,7 @@ def modifier_class(word: str) -> str | None:
     return next((category for category, name in _CLASSES if word in words(name)), None)
 
 
-def _join_colors(phrase: Phrase) -> None:
+def join_colors(phrase: Phrase) -> None:
     """Make one color of several: "black and white"."""
     colors = [value for category, value in phrase.modifiers if category == "color"]
     if len(colors) < 2:

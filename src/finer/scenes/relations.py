@@ -10,14 +10,16 @@ import lemminflect
 from finer.scenes.clauses import negated, read_participle, read_posture, subject_entities, subjects
 from finer.scenes.coreference import References, evidence_of
 from finer.scenes.graph import Entity
-from finer.scenes.nouns import NOUNS, Token, conjuncts, descend, is_head, is_place_word, joined, lemma
-from finer.scenes.words import is_animate, mapping, predicate_class, words
+from finer.scenes.nouns import NOUNS, Token, conjuncts, descend, is_head, is_part_of, is_place_word, joined, lemma
+from finer.scenes.words import is_animate, mapping, noun_kind, predicate_class, type_of, words
 
 _LEADS = {"visible": "is", "present": "is", "adjacent": "is adjacent", "close": "is close"}
 _ADVERBS = frozenset({"next", "close", "adjacent"})
 _VERB_ADVERBS = _ADVERBS | {"out", "up", "down"}
 _REACH = 5  # tokens from a verb to its preposition; farther ones often belong to another noun
+_NO_PLACE = frozenset({"its", "their", "and", ",", "a", "an"})  # "in an area of" places nothing
 _LONGEST_PLACE = 4  # tokens of "to the left of"; longer runs name a part of the target
+_WORN = frozenset({"clothing", "accessory"})
 _PLAIN_PLACES = frozenset(
     {"left", "right", "above", "below", "inside", "behind", "front", "beside", "between", "under"}
 )
@@ -27,9 +29,37 @@ def read_place(references: References, noun: Token, preposition: Token) -> None:
     """Relate the thing of a noun phrase to what its preposition names: "a cup on the table"."""
     if is_place_word(noun) and descend(noun)[0].i != noun.i:
         return
+    if is_part_of(noun) or _opens_inversion(noun) or _belongs_between(references, noun, preposition):
+        return
     entity = references.mention(descend(noun)[0])
     if entity is not None:
         relate_place(references, entity, preposition, "is")
+
+
+def _opens_inversion(noun: Token) -> bool:
+    """Whether a noun stands in the place that opens an inverted clause.
+
+    In "Behind the door on the left wall is a lamp", "on" may tell of the door or of the lamp.
+    """
+    place = noun.head
+    verb = place.head
+    return bool(
+        noun.dep_ == "pobj" and place.dep_ == "prep" and verb.lemma_ == "be" and place.i < verb.i
+        and not any(child.dep_ == "expl" for child in verb.children)
+    )  # fmt: skip
+
+
+def _names_own(preposition: Token) -> bool:
+    """Whether a preposition stands before somebody's own: "on its twigs"."""
+    return any(
+        child.dep_ == "pobj" and any(left.dep_ == "poss" and left.pos_ == "PRON" for left in child.lefts)
+        for child in preposition.children
+    )
+
+
+def _belongs_between(references: References, noun: Token, preposition: Token) -> bool:
+    """Whether another noun bears what follows: in "a bush with red berries on its twigs" the berries are on them."""
+    return _names_own(preposition) and any(is_head(token) for token in references.doc[noun.i + 1 : preposition.i])
 
 
 def relate_place(references: References, entity: Entity, preposition: Token, lead: str) -> None:
@@ -65,7 +95,7 @@ def _place_landmarks(references: References, preposition: Token, place: Token) -
     owner = next((child for child in place.children if child.dep_ == "poss"), None)
     if owner is not None and owner.pos_ == "PRON" and len(middle) == 2 and place.lower_ in {"left", "right"}:
         return [(f"{preposition.lower_} the {place.lower_} of", owner)]
-    if len(middle) > _LONGEST_PLACE or any(token.lower_ in {"its", "their", "and", ","} for token in middle):
+    if len(middle) > _LONGEST_PLACE or any(token.lower_ in _NO_PLACE for token in middle):
         return []
     below = [
         token for child in place.children if child.dep_ == "prep" and child.lower_ == "of" for token in child.children
@@ -140,7 +170,11 @@ def read_action(references: References, verb: Token, entities: list[Entity]) -> 
         return
     if any(child.tag_ == "MD" for child in children) or verb.lemma_.lower() in words("skipped_verbs"):
         return
+    if verb.tag_ == "VBG" and verb.lower_ in type_of():
+        return  # "an awning over the door", which the parser takes for a verb
     for entity in entities:
+        if verb.lemma_ in words("upright_verbs") and noun_kind(entity.head).type in _WORN:
+            continue  # "a man in grey shoes standing by the pond": it is the man who stands
         if not read_participle(references, verb, entity):
             _relate_action(references, verb, entity, children)
             read_posture(verb, entity)
@@ -154,6 +188,8 @@ def _relate_action(references: References, verb: Token, entity: Entity, children
     if verb.lower_ == "laying" and not objects:
         base = base.replace("laying", "lying")
     if objects and not passive:
+        if entity.head in words("idle_parts") and verb.lemma_ in words("deeds"):
+            return  # "a dog with brown eyes holds a stick"
         for noun in (token for found in objects for token in conjuncts(found)):
             _relate(references, entity, base, noun, verb)
         return
@@ -164,7 +200,8 @@ def _relate_action(references: References, verb: Token, entity: Entity, children
             for noun in (token for below in child.children if below.dep_ == "pobj" for token in conjuncts(below)):
                 _relate(references, entity, f"{base} by", noun, verb)
         elif child.dep_ == "prep" and child.i - verb.i <= _REACH:
-            if child.lower_ != "of" and not (child.lower_ == "with" and not passive):
+            with_own = child.lower_ == "with" and (not passive or _names_own(child))
+            if child.lower_ != "of" and not with_own:
                 _relate_verb_place(references, verb, entity, base, child)
         elif child.dep_ in {"advmod", "acomp"} and child.lower_ in _VERB_ADVERBS:
             for below in (token for token in child.children if token.dep_ == "prep"):
@@ -185,9 +222,18 @@ def _relate(references: References, entity: Entity, predicate: str, landmark: To
     target = references.resolve(landmark)
     if target is entity and landmark.pos_ == "PRON":  # "a floor with dirt on it": the dirt is on the floor
         entity = references.mention(landmark.head.nbor(-1)) or entity
+    if target is not None and predicate.split()[-1] == "in" and _worn(entity, target):
+        if predicate != "is in":
+            return  # "sitting next to a woman in a dress", where the parser lets the sitter wear it
+        predicate = "is wearing"
     if target is not None and not (predicate_class(predicate) == "between" and not target.plural):
         predicate = re.sub(r"\s+", " ", predicate).lower()
         references.graph.relate(entity, predicate, target, evidence_of(source))
+
+
+def _worn(entity: Entity, target: Entity) -> bool:
+    worn = noun_kind(target.head, target.text).type in _WORN
+    return worn and is_animate(entity.head, entity.text)
 
 
 def read_modifying_verb(references: References, verb: Token) -> None:
@@ -206,6 +252,9 @@ def read_modifying_verb(references: References, verb: Token) -> None:
 def _is_passive(verb: Token) -> bool:
     if any(child.dep_ == "auxpass" for child in verb.children):
         return True
+    finite = verb.tag_ == "VBD" and (verb.dep_ == "acl" or verb.lower_.endswith("ed"))
+    if finite and not any(child.dep_ == "dobj" for child in verb.children):
+        return True  # captions tell of the present: "feathers fanned out behind it" has a participle
     return verb.tag_ == "VBN" and not any(child.dep_ == "aux" and child.lemma_ == "have" for child in verb.children)
 
 
