@@ -208,6 +208,8 @@ for k in VERIFIED:
             f"{OUT}/benchmarks/verify_{k}.{{benchmark}}.tsv"
         conda:
             "../../envs/finer.yaml"
+        container:
+            GPU_IMAGE
         resources:
             mem_mb=4000,
             runtime=60,

@@ -93,6 +93,8 @@ for suite, (source, benchmarks) in ASKED.items():
             f"{OUT}/benchmarks/answer_{suite}.{{model}}.tsv"
         conda:
             "../../envs/finer.yaml"
+        container:
+            GPU_IMAGE
         resources:
             mem_mb=6000,
             runtime=240,

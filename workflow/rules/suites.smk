@@ -86,6 +86,8 @@ for table, names in OF_TABLE.items():
             model=CFG.asked(),
         conda:
             "../../envs/finer.yaml"
+        container:
+            GPU_IMAGE
         resources:
             mem_mb=6000,
             runtime=240,
@@ -215,6 +217,8 @@ rule answer_ablation_suites:
         f"{OUT}/benchmarks/answer_ablation_suites.{{model}}.tsv"
     conda:
         "../../envs/finer.yaml"
+    container:
+        GPU_IMAGE
     resources:
         mem_mb=6000,
         runtime=120,

@@ -18,6 +18,8 @@ rule train_adapter:
         f"{OUT}/benchmarks/train_adapter.{{tuned}}.tsv"
     conda:
         "../../envs/finer.yaml"
+    container:
+        GPU_IMAGE
     resources:
         mem_mb=6000,
         runtime=720,

@@ -11,11 +11,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from finer.cli import benchmark, evaluation, models, predictions, preferences, raw, suites, tables
+from finer.cli import benchmark, containers, evaluation, models, predictions, preferences, raw, suites, tables
 from finer.cli.verb import VERBS
 from finer.errors import InputError
 
-__all__ = ["benchmark", "evaluation", "main", "models", "predictions", "preferences", "raw", "suites", "tables"]
+__all__ = [
+    "benchmark",
+    "containers",
+    "evaluation",
+    "main",
+    "models",
+    "predictions",
+    "preferences",
+    "raw",
+    "suites",
+    "tables",
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,9 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         child = subparsers.add_parser(name, help=summary, description=summary)
         for option, details in options:
             child.add_argument(option, **details)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(_joined(sys.argv[1:] if argv is None else list(argv)))
     try:
         return VERBS[arguments.verb][0](arguments) or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Let a verb be written as two words: `containers build` is `containers-build`."""
+    joined = "-".join(words[:2])
+    return [joined, *words[2:]] if joined in VERBS else words

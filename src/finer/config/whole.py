@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from finer.config.language import Chat, RoleName
 from finer.config.sections import (
     Benchmark,
+    Containers,
     Evaluation,
     Micro,
     Model,
@@ -58,6 +59,7 @@ class Config(Section):
     suites: dict[Name, SuiteSource] = Field({}, description="evaluation suites; null removes one of an overlaid file")
     evaluation: Evaluation = Evaluation()
     chat: Chat = Chat()
+    containers: Containers = Containers()
     statistics: Statistics = Statistics()
 
     @model_validator(mode="after")
