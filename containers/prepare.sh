@@ -21,7 +21,7 @@ dpkg-query -W -f '${Package} ${Version}\n' | sort >$share/debian.txt
 "$python" $share/licences.py >$share/licences.md
 
 # Byte-code that does not hold a time: valid as long as the image is, since nothing in it changes.
-compile() { "$1" -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$2" || true; }
+compile() { "$1" -m compileall -qq -f -j 0 --invalidation-mode unchecked-hash "$2" || true; }
 compile "$python" /opt/finer/lib
 compile python3 /usr/lib/python3.11
 compile python3 /usr/lib/python3

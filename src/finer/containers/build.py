@@ -42,16 +42,16 @@ def build(recipe: Recipe, image: Path, sources: Sources, work: Path, lock: Path)
     """Build ``image``, check what is inside against the locks, and record it in ``lock``."""
     if shutil.which("apptainer") is None or os.geteuid() != 0:
         raise InputError("cannot build", field="apptainer", expected="Apptainer 1.4 and root", cure=APPTAINER)
-    began = time.monotonic()
+    began, lock_hash = time.monotonic(), recipe.lock_hash()
     prepare(recipe, sources, work)
     fetched = time.monotonic()
-    partial = run_confined(recipe, work)
+    partial = run_confined(recipe, lock_hash, work)
     inside = contents(partial)
     check_contents(recipe, inside)
     image.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(partial, image)
     entry = record.Entry(
-        lock=recipe.lock_hash(), digest=file_digest(image), bytes=image.stat().st_size, apptainer=apptainer_version(),
+        lock=lock_hash, digest=file_digest(image), bytes=image.stat().st_size, apptainer=apptainer_version(),
         fetch_seconds=round(fetched - began), build_seconds=round(time.monotonic() - fetched),
         debian=inside.debian, python=inside.python,
     )  # fmt: skip
@@ -103,12 +103,12 @@ def _errors(said: str) -> str:
     return " ".join(lines) or said[-400:]
 
 
-def options(recipe: Recipe) -> list[str]:
+def options(lock_hash: str) -> list[str]:
     """Return Apptainer's options of a build: what the definition's arguments are, and a file system without times."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", str(EPOCH))
     arguments = {
         "mirror": f"file://{confine.WORK}/{MIRROR}", "wheelhouse": INSIDE, "epoch": epoch,
-        "version": metadata.version("finer"), "lock": recipe.lock_hash(),
+        "version": metadata.version("finer"), "lock": lock_hash,
     }  # fmt: skip
     given = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
     wheelhouse = f"{confine.WORK}/{WHEELHOUSE}:{INSIDE}:ro"
@@ -121,10 +121,17 @@ def options(recipe: Recipe) -> list[str]:
     ]
 
 
-def run_confined(recipe: Recipe, work: Path) -> Path:
+def run_confined(recipe: Recipe, lock_hash: str, work: Path) -> Path:
     """Run the build in the work folder; return the new image."""
     name = f"finer-{recipe.kind}.sif"
-    inner = [sys.executable, "-m", "finer.containers.client", recipe.definition.name, name, json.dumps(options(recipe))]
+    inner = [
+        sys.executable,
+        "-m",
+        "finer.containers.client",
+        recipe.definition.name,
+        name,
+        json.dumps(options(lock_hash)),
+    ]
     command = confine.confined(inner, work, Path.home(), confine.interpreter())
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "SPYTHON_MESSAGELEVEL": "1"}
     try:
