@@ -20,7 +20,8 @@ dpkg-query -W -f '${Package} ${Version}\n' | sort >$share/debian.txt
 "$python" -m pip list --format freeze | sort >$share/pip.txt
 "$python" $share/licences.py >$share/licences.md
 
-# Byte-code that does not hold a time: valid as long as the image is, since nothing in it changes.
+# Byte-code that does not hold a time: valid as long as the image is, since nothing in it changes. Some packages carry
+# files for other Pythons, which do not compile: they are of no use here, so that is no error.
 compile() { "$1" -m compileall -qq -f -j 0 --invalidation-mode unchecked-hash "$2" || true; }
 compile "$python" /opt/finer/lib
 compile python3 /usr/lib/python3.11
@@ -30,4 +31,6 @@ compile python3 /usr/lib/python3
 rm -f /var/log/dpkg.log /var/log/bootstrap.log /var/log/alternatives.log /var/log/faillog /var/log/lastlog
 rm -f /var/cache/ldconfig/aux-cache /var/cache/debconf/config.dat-old /var/cache/debconf/templates.dat-old
 rm -f /var/lib/dpkg/status-old /var/lib/dpkg/available /var/lib/dpkg/available-old
+# The name of the machine that built the image (a mount over it is not the image's file and stays as it is).
+[ ! -w /etc/hostname ] || echo finer >/etc/hostname || true
 rm -rf /var/cache/apt/archives /var/lib/apt/lists /var/log/apt

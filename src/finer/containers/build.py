@@ -22,6 +22,7 @@ from finer.containers.locking import PYTHON, supported
 from finer.containers.python import locked_versions, parse_list
 from finer.containers.recipe import DEBIAN_LOCK, TOOLS_LOCK, Recipe
 from finer.errors import InputError
+from finer.store import write_text
 
 EPOCH = 1767225600  # 2026-01-01: the time of every file inside, unless SOURCE_DATE_EPOCH says another
 MIRROR, WHEELHOUSE = "mirror", "wheelhouse"  # folders of the work folder
@@ -56,8 +57,13 @@ def build(recipe: Recipe, image: Path, sources: Sources, work: Path, lock: Path)
         debian=inside.debian, python=inside.python,
     )  # fmt: skip
     record.write(lock, recipe.kind, entry)
-    (image.parent / "licences.md").write_text(inside.licences, encoding="utf-8")
+    write_text(image.parent / licence_list(recipe.kind), inside.licences)
     return entry
+
+
+def licence_list(kind: str) -> str:
+    """Return the name of the list of licences beside an image."""
+    return "licences.md" if kind == "cpu" else f"licences-{kind}.md"
 
 
 def prepare(recipe: Recipe, sources: Sources, work: Path) -> None:
