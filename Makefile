@@ -7,7 +7,7 @@ CORES ?= all
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: reproduce reproduce-full test test-cluster plan lint format verify reference captions smoke bases pin docs dag clean
+.PHONY: reproduce reproduce-full test test-cluster test-containers plan lint format images images-check verify reference captions smoke bases pin docs dag clean
 
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -39,6 +39,18 @@ format: .venv/ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
+
+# Build the CPU image (root, Apptainer). Where packages come from: make images FROM="--mirror ADDRESS --wheels FOLDER"
+images: .venv/ready
+	$(BIN)/python -m finer containers build $(FROM)
+
+# Do pins, locks, conda files, the record of what was built and the images here agree?
+images-check: .venv/ready
+	$(BIN)/python -m finer containers check
+
+# The image itself: a run in it without a network against a run outside, byte for byte.
+test-containers: .venv/ready-dev
+	tests/containers/run.sh
 
 # Compare this machine's micro results with the committed ones, cell by cell.
 verify: .venv/ready

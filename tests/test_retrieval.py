@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from file_server import COMMIT, Loopback, serving
 from finer.errors import InputError
 from finer.preferences.sharegpt import import_sharegpt
 from finer.queries.interchange import import_interchange
@@ -26,7 +27,6 @@ from finer.retrieval.retrieve import Lock, hand_folder, lock_file, retrieve, ret
 from finer.retrieval.sources import Counts, Hub, Move, Source, Unpack, Web, needed, registry
 from finer.schemas import DROPS
 from finer.store import read_table
-from file_server import COMMIT, Loopback, serving
 
 ROOT = Path(__file__).parents[1]
 QUICK = Patience(attempts=3, pause=0.01, longest_pause=0.02, silence=5.0)

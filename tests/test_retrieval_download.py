@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from file_server import Loopback, serving
 from finer.errors import InputError
 from finer.retrieval.download import Checks, Patience, download
-from file_server import Loopback, serving
 
 CONTENT = random.Random(1).randbytes(3_000_000)
 QUICK = Patience(attempts=4, pause=0.01, longest_pause=0.02, silence=5.0)

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from file_server import COMMIT, Loopback, serving
 from finer.config import Config
 from finer.retrieval.download import Patience
 from finer.retrieval.retrieve import Lock, hand_folder, lock_file, retrieve
@@ -23,7 +24,6 @@ from finer.store import read_table
 from finer.suites.suite import Sources, load_suite
 from finer.workflow import origins
 from finer.world.suites.writing import write_suite
-from file_server import COMMIT, Loopback, serving
 from presets import preset
 from suite_runs import items_of
 

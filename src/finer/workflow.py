@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from finer.config import Config, parse
+from finer.containers.digest import shell_prefix
 from finer.errors import InputError
 from finer.mllm.registry import ENGINE_MODULES
 from finer.retrieval.sources import needed, registry
@@ -30,6 +32,16 @@ def load(values: Mapping[str, Any]) -> Config:
         return parse(values, file="configuration (config.yaml with its overlays)")
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def job_prefix(workflow: Any, config: Config) -> str:
+    """Return what stands before each job's command; digests of images are read only if jobs run in them."""
+    from snakemake_interface_executor_plugins.settings import DeploymentMethod
+
+    contained = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    images = (config.containers.cpu, config.containers.gpu) if contained else ()
+    prefix = shell_prefix(Path(sys.executable).parent, PACKAGE.parent, images)
+    return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
 
 
 @cache

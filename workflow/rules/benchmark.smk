@@ -231,6 +231,8 @@ for k in VERIFIED:
             f"{OUT}/benchmarks/verify_{k}.{{benchmark}}.tsv"
         conda:
             "../../envs/finer.yaml"
+        container:
+            GPU_IMAGE
         threads: need.threads(f"verify_{k}")
         resources:
             **need(f"verify_{k}"),

@@ -85,6 +85,8 @@ for suite, (source, benchmarks) in ASKED.items():
             f"{OUT}/benchmarks/answer_{suite}.{{model}}.tsv"
         conda:
             "../../envs/finer.yaml"
+        container:
+            GPU_IMAGE
         threads: need.threads(f"answer_{suite}")
         resources:
             **need(f"answer_{suite}"),

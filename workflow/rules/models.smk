@@ -37,6 +37,8 @@ else:
             model=CFG.sources("recipe"),
         conda:
             "../../envs/finer.yaml"
+        container:
+            GPU_IMAGE
         resources:
             **need("base_train"),
         params:

@@ -95,6 +95,8 @@ for group, entry in GROUPS.items():
             model=entry.pattern,
         conda:
             "../../envs/finer.yaml"
+        container:
+            GPU_IMAGE
         threads: need.threads(f"answer_{group}_suites")
         resources:
             **need(f"answer_{group}_suites"),
@@ -241,6 +243,8 @@ rule judge_agreement:
         f"{OUT}/benchmarks/judge_agreement.tsv"
     conda:
         "../../envs/finer.yaml"
+    container:
+        GPU_IMAGE
     resources:
         **need("judge_agreement"),
     params:

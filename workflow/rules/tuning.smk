@@ -18,6 +18,8 @@ rule train_adapter:
         f"{OUT}/benchmarks/train_adapter.{{tuned}}.tsv"
     conda:
         "../../envs/finer.yaml"
+    container:
+        GPU_IMAGE
     threads: need.threads("train_adapter")
     resources:
         **need("train_adapter"),

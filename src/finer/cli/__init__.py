@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from finer.cli import (
     benchmark,
     chat,
+    containers,
     doctor,
     evaluation,
     models,
@@ -28,8 +29,8 @@ from finer.cli.verb import VERBS
 from finer.errors import InputError
 
 __all__ = [
-    "benchmark", "chat", "doctor", "evaluation", "main", "models", "planning", "predictions", "preferences", "raw",
-    "suites", "tables",
+    "benchmark", "chat", "containers", "doctor", "evaluation", "main", "models", "planning", "predictions",
+    "preferences", "raw", "suites", "tables",
 ]  # fmt: skip
 
 
@@ -44,9 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         child = subparsers.add_parser(name, help=summary, description=summary)
         for option, details in options:
             child.add_argument(option, **details)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(_joined(sys.argv[1:] if argv is None else list(argv)))
     try:
         return VERBS[arguments.verb][0](arguments) or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Let a verb be written as two words: `containers build` is `containers-build`."""
+    joined = "-".join(words[:2])
+    return [joined, *words[2:]] if joined in VERBS else words

@@ -187,6 +187,15 @@ class Evaluation(Section):
     parity: Parity = Parity()
 
 
+class Containers(Section):
+    """Images that jobs run in with `--sdm apptainer`: a file, or an address that Apptainer pulls."""
+
+    cpu: str = Field("containers/finer-cpu.sif", description="image of every rule")
+    gpu: str | None = Field(
+        None, description="image of the rules that load models (answers, verification, training); null: that of `cpu`"
+    )
+
+
 class Statistics(Section):
     """Intervals."""
 

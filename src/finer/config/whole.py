@@ -18,6 +18,7 @@ from finer.config.models import Model
 from finer.config.sections import (
     CAPTIONED,
     Benchmark,
+    Containers,
     Evaluation,
     Micro,
     Negatives,
@@ -72,6 +73,7 @@ class Config(Section):
     suites: dict[Name, SuiteSource] = Field({}, description="evaluation suites; null removes one of an overlaid file")
     evaluation: Evaluation = Evaluation()
     chat: Chat = Chat()
+    containers: Containers = Containers()
     statistics: Statistics = Statistics()
     cluster: Cluster = Cluster()
 

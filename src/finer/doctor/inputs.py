@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finer.config import Config
-from finer.config.sections import Model
+from finer.config.models import Model
 from finer.doctor.entry import Entry
 from finer.doctor.machine import weights
 from finer.retrieval.counting import count_images

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import polars as pl
 
+from finer.containers.digest import image_digest
 from finer.keys import stable_key
 from finer.schemas import RUNS
 from finer.store import table_from
 
 NUMERIC_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow")  # a version may move a number
-IMAGE_DIGEST = "FINER_IMAGE_DIGEST"  # set by container recipes
 
 
 def digest(parts: Iterable[str]) -> str:
@@ -97,7 +97,7 @@ def run_row(
     row = {
         "run_id": run_id, "verb": verb, "model": model, "model_revision": model_revision, "variant": variant,
         "adapter_revision": adapter_revision, "prompt_hash": prompt_hash, "config_hash": config_hash,
-        "code_hash": code_hash, "lock_hash": lock_hash(), "image_digest": os.environ.get(IMAGE_DIGEST, "none"),
+        "code_hash": code_hash, "lock_hash": lock_hash(), "image_digest": image_digest(),
         "hardware": hardware(), "started": watch.started, "seconds": watch.seconds, "items": items,
         "engine": engine, "numerics": numerics, "source": source, "unasked": unasked,
     }  # fmt: skip

@@ -381,11 +381,3 @@ def _fixed_tokens(doc: Any) -> frozenset[int]:
             if tuple(lowered[start : start + size]) == phrase:
                 found.update(range(start, start + size))
     return frozenset(found)
-
-
-def not_there(token: Token) -> str:
-    """Return why a noun names nothing that is in the scene: "negated", "likeness" or "image_of"; "" if it does."""
-    if _negated(token) or _negated(first_conjunct(token)):
-        return "negated"
-    reason = _unreal(token)
-    return reason if reason in {"likeness", "image_of"} else ""

@@ -13,9 +13,9 @@ from typing import Any
 import lemminflect
 
 from finer.scenes.captions import load_parser, normalized
-from finer.scenes.coreference import not_there
 from finer.scenes.nouns import NOUNS, Token, is_plural, lemma
 from finer.scenes.phrases import number_free
+from finer.scenes.unreal import not_there
 from finer.scenes.words import mapping, words
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")

@@ -180,3 +180,11 @@ def is_the_picture(token: Token) -> bool:
 def has_a_body(token: Token) -> bool:
     """Whether a noun names somebody or a likeness of somebody."""
     return bool(token.pos_ in NOUNS and (is_animate(lemma(token)) or lemma(token) in words("body_likenesses")))
+
+
+def not_there(token: Token) -> str:
+    """Return why a noun names nothing that is in the scene: "negated", "likeness" or "image_of"; "" if it does."""
+    if denied(token) or denied(first_conjunct(token)):
+        return "negated"
+    reason = unreal(token)
+    return reason if reason in {"likeness", "image_of"} else ""

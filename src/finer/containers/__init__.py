@@ -1,0 +1,1 @@
+"""Pinned images: locks of Debian and Python packages -> an Apptainer image, and whether they all agree."""
