@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from finer.config import Training
-from finer.config.whole import launcher
+from finer.config.plans import launcher
 from finer.errors import InputError
 from finer.mllm import families
 from finer.mllm.adapters import adapter_revision, merged

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from finer.config.tuning import AT
 
 if TYPE_CHECKING:
-    from finer.config.whole import Config
+    from finer.config.rows import Rows
 
 SuiteTable = Literal["hallucination", "general"]
 ABLATION = "ablation"
@@ -35,7 +35,7 @@ class Group:
         return "|".join(map(re.escape, self.models))
 
 
-def suite_groups(config: Config) -> dict[str, Group]:
+def suite_groups(config: Rows) -> dict[str, Group]:
     """Return the groups by name. Each model has each suite in one group at most."""
     groups: dict[str, Group] = {}
     ablated = ablated_only(config)
@@ -54,14 +54,14 @@ def suite_groups(config: Config) -> dict[str, Group]:
     return groups
 
 
-def ablation_suites(config: Config) -> list[str]:
+def ablation_suites(config: Rows) -> list[str]:
     """Return the suites that ablations show, if there are ablations."""
     return [
         name for name, entry in config.suites.items() if config.ablations and (entry.module or name) in ABLATION_MODULES
     ]
 
 
-def ablation_rows(config: Config) -> list[str]:
+def ablation_rows(config: Rows) -> list[str]:
     """Return the rows of all ablations, each once."""
     found: dict[str, None] = {}
     for ablation in config.ablations.values():
@@ -70,12 +70,12 @@ def ablation_rows(config: Config) -> list[str]:
     return list(found)
 
 
-def ablated_only(config: Config) -> list[str]:
+def ablated_only(config: Rows) -> list[str]:
     """Return the rows of ablations that are no rows of the tables."""
     return [row for row in ablation_rows(config) if row not in config.rows]
 
 
-def estimates_plan(config: Config) -> dict[str, dict[str, Any]]:
+def estimates_plan(config: Rows) -> dict[str, dict[str, Any]]:
     """Return, per file of estimates of suites, which suite's they are, and the items and verdicts that they take."""
 
     def entry(suite: str, rows: Sequence[str]) -> dict[str, Any]:
