@@ -20,10 +20,12 @@ Given = dict[str, Any]
 def settings_of(role: str, address: str, folder: Path, **changes: Any) -> str:
     """Return what ``Config.role`` returns for a model behind the server."""
     return json.dumps({
-        "role": role, "name": "tiny", "budget": None, "cache": str(folder / "chat"),
-        "settings": {"model": "tiny", **changes},
-        "model": {"backend": "here", "model": "tiny-1", "revision": "r1"},
-        "backend": {"kind": "http", "base_url": address, "concurrency": 4, "attempts": 1},
+        "role": role, "name": "tiny", "settings": {"model": "tiny", **changes},
+        "model": {"backend": "here", "model": "tiny-1", "revision": "r1"}, "backend": {"kind": "http"},
+        "access": {
+            "budget": None, "cache": str(folder / "chat"),
+            "backends": {"here": {"base_url": address, "concurrency": 4, "attempts": 1}},
+        },
     })  # fmt: skip
 
 

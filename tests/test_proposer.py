@@ -91,7 +91,7 @@ def test_a_name_that_may_be_true_or_does_not_fit_is_turned_down(proposal: str, r
 
 def test_a_plural_takes_plurals() -> None:
     cups = slot("object", "cups", "object")
-    assert cups.candidate("plates") == Candidate("object", "plates", plural=True)
+    assert cups.candidate("bowls") == Candidate("object", "bowls", plural=True)
     assert isinstance(cups.candidate("plate"), Veto)
 
 

@@ -20,10 +20,11 @@ def snapshot(wanted: Hub, folder: Path, locked: str | None = None) -> str:
     Raises:
         InputError: no such repository, no access, no matching file, or a file that differs from its stated hash.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
     from huggingface_hub.utils import filter_repo_objects
 
+    constants.HF_HUB_OFFLINE = False  # the rest of a run is kept offline by the environment; this is what fetches
     # Read here and not where the client is imported, so that a mirror can be named at any time.
     endpoint = os.environ.get("HF_ENDPOINT")
     api = HfApi(endpoint=endpoint)

@@ -320,6 +320,10 @@ def _evidence(predicate: str, subject: Entity, target: Entity, caption: Caption)
         if {subject.head, target.head} <= {lemma(token) for token in sentence}
     ]
     found, reason = caption.stated(predicate.removeprefix("is "), subject.head, target.head)
+    if reason and predicate == "is wearing":  # "a woman in a straw hat"
+        worn = re.compile(rf"\bin (?:[a-z'-]+ ){{0,5}}{re.escape(target.head)}\b", re.IGNORECASE)
+        clothed = [text for text in both if worn.search(text)]
+        return (clothed[0], "") if clothed else (found, reason)
     if found and found not in both:
         near = [text for text in both if all(word in parts(text) for word in parts(predicate)[1:])]
         return (near[0], "") if near else (found, "")
