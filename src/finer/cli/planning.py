@@ -26,7 +26,7 @@ def costs(a: Arguments) -> None:
 )
 def plan(a: Arguments) -> None:
     """Print the jobs, hours, memory and disk of a preset before anything is submitted."""
-    from finer.config.overlay import load_files
+    from finer.config.overlay import load_files, preset_files
     from finer.planning.costs import load_costs
     from finer.planning.disk import disk
     from finer.planning.plan import jobs_of, measured_hours
@@ -34,7 +34,7 @@ def plan(a: Arguments) -> None:
     from finer.planning.shown import show
     from finer.store import write_text
 
-    overlays = [*([f"workflow/presets/{a.preset}.yaml"] if a.preset else []), *a.configfile]
+    overlays = [*preset_files(a.preset), *a.configfile]
     config = load_files(["config.yaml", *overlays])
     jobs = jobs_of(overlays, a.target, everything=not a.remaining)
     planned = make_plan(config, load_costs(), jobs)
