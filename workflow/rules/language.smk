@@ -19,8 +19,7 @@ rule scene_graphs_by_model:
     conda:
         "../../envs/finer.yaml"
     resources:
-        mem_mb=4000,
-        runtime=1440,
+        **need("scene_graphs_by_model"),
         chat=1,
     params:
         code=code("extract-by-model"),
@@ -57,8 +56,7 @@ for k in ROUNDS:
         conda:
             "../../envs/finer.yaml"
         resources:
-            mem_mb=4000,
-            runtime=1440,
+            **need(f"propose_by_model_{k}"),
             chat=1,
         params:
             code=code("propose-by-model"),

@@ -16,6 +16,14 @@ def costs(a: Arguments) -> None:
     write_costs(a.benchmarks, load_files(a.configfile), a.out)
 
 
+@verb("results", "out")
+def tokens(a: Arguments) -> None:
+    """Renew the table of tokens an item from a run's results in which language models had all roles."""
+    from finer.planning.language import write_tokens
+
+    write_tokens(a.results, a.out)
+
+
 @verb(
     ("preset?", {"help": "a preset of workflow/presets, by its name"}),
     ("configfile*", {"help": "overlays of config.yaml, after the preset"}),
@@ -29,6 +37,7 @@ def plan(a: Arguments) -> None:
     from finer.config.overlay import load_files, preset_files
     from finer.planning.costs import load_costs
     from finer.planning.disk import disk
+    from finer.planning.language import role_uses
     from finer.planning.plan import jobs_of, measured_hours
     from finer.planning.plan import plan as make_plan
     from finer.planning.shown import show
@@ -41,5 +50,9 @@ def plan(a: Arguments) -> None:
     if a.out:
         write_text(a.out, planned.write_csv())
     print(
-        show(config, planned, disk(config, jobs), measured=measured_hours(a.measured) if a.measured else None), end=""
+        show(
+            config, planned, disk(config, jobs), role_uses(config),
+            measured=measured_hours(a.measured) if a.measured else None,
+        ),
+        end="",
     )
