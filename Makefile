@@ -7,7 +7,7 @@ CORES ?= all
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: reproduce reproduce-full test test-cluster test-containers plan lint format images images-check verify reference captions smoke bases pin docs dag clean
+.PHONY: reproduce reproduce-full test test-cluster test-containers rehearsal plan lint format images images-check verify reference captions smoke bases pin docs dag clean
 
 reproduce: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -22,6 +22,11 @@ test: .venv/ready-dev lint
 # The workflow through a real SLURM of one node, which is brought up for it and stopped again (root, 20 minutes).
 test-cluster: .venv/ready-dev
 	PYTHONPATH=src $(BIN)/python -m pytest -p no:cacheprovider -rs tests/cluster
+
+# The preset paper-mini from real captions to all tables: tiny models, language models played on loopback (10 minutes).
+rehearsal: .venv/ready-dev
+	@test -n "$$FINER_REAL_CAPTIONS" || { echo "FINER_REAL_CAPTIONS: folder with docci_test_100 and comprecap_captions" >&2; exit 1; }
+	PYTHONPATH=src $(BIN)/python -m pytest -p no:cacheprovider -rs tests/rehearsal
 
 # Jobs, hours, memory and disk of a preset before anything is submitted: make plan PRESET=paper
 plan: .venv/ready

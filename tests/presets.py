@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from finer.configfiles import merged
+from finer.config.overlay import merged
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,13 +8,9 @@ from finer.cli.verb import Arguments, verb
 @verb("preset?", "configfile*")
 def doctor(a: Arguments) -> int:
     """Tell what a preset (or configuration files over config.yaml) needs, what is missing, and what to do."""
-    from finer.config import parse
-    from finer.configfiles import merged, preset_file
+    from finer.config.overlay import load_files, preset_files
     from finer.doctor import diagnose, report
 
-    overlays = [*([preset_file(a.preset)] if a.preset and a.preset != "micro" else []), *a.configfile]
-    text, ready = report(
-        diagnose(parse(merged("config.yaml", *overlays), ", ".join(map(str, overlays)) or "config.yaml"))
-    )
+    text, ready = report(diagnose(load_files(["config.yaml", *preset_files(a.preset), *a.configfile])))
     print(text, end="")
     return 0 if ready else 1

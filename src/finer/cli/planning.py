@@ -16,6 +16,14 @@ def costs(a: Arguments) -> None:
     write_costs(a.benchmarks, load_files(a.configfile), a.out)
 
 
+@verb("results", "out")
+def tokens(a: Arguments) -> None:
+    """Renew the table of tokens an item from a run's results in which language models had all roles."""
+    from finer.planning.language import write_tokens
+
+    write_tokens(a.results, a.out)
+
+
 @verb(
     ("preset?", {"help": "a preset of workflow/presets, by its name"}),
     ("configfile*", {"help": "overlays of config.yaml, after the preset"}),
@@ -26,20 +34,25 @@ def costs(a: Arguments) -> None:
 )
 def plan(a: Arguments) -> None:
     """Print the jobs, hours, memory and disk of a preset before anything is submitted."""
-    from finer.config.overlay import load_files
+    from finer.config.overlay import load_files, preset_files
     from finer.planning.costs import load_costs
     from finer.planning.disk import disk
+    from finer.planning.language import role_uses
     from finer.planning.plan import jobs_of, measured_hours
     from finer.planning.plan import plan as make_plan
     from finer.planning.shown import show
     from finer.store import write_text
 
-    overlays = [*([f"workflow/presets/{a.preset}.yaml"] if a.preset else []), *a.configfile]
+    overlays = [*preset_files(a.preset), *a.configfile]
     config = load_files(["config.yaml", *overlays])
     jobs = jobs_of(overlays, a.target, everything=not a.remaining)
     planned = make_plan(config, load_costs(), jobs)
     if a.out:
         write_text(a.out, planned.write_csv())
     print(
-        show(config, planned, disk(config, jobs), measured=measured_hours(a.measured) if a.measured else None), end=""
+        show(
+            config, planned, disk(config, jobs), role_uses(config),
+            measured=measured_hours(a.measured) if a.measured else None,
+        ),
+        end="",
     )

@@ -62,13 +62,13 @@ def phrase(a: Arguments) -> None:
 @verb("config", "chat", "code", "source", "captions", "out", "drops", "calls", "run")
 def phrase_by_model(a: Arguments) -> None:
     """State a true phrase for each caption and type, by a language model."""
-    from finer.preferences.asked import in_role
+    from finer.mllm.asked import in_role
     from finer.preferences.model_phraser import ModelPhraser
     from finer.schemas import CAPTIONS, DROPS, ELEMENTS, PHRASES
     from finer.store import read_table, write_table
 
     captions, seed = read_table(a.captions, CAPTIONS), settings(a.config)["seed"]
-    with in_role(a.chat, "phrase-by-model", a.code, a.config, a.calls, a.run) as role:
+    with in_role(a.chat, ["phraser"], "phrase-by-model", a.code, a.config, a.calls, a.run) as (role,):
         phrases, drops = ModelPhraser(role)(captions, ELEMENTS.empty(), a.source, seed)
     write_table(drops, DROPS, a.drops)
     write_table(phrases, PHRASES, a.out)
@@ -94,14 +94,14 @@ def edit(a: Arguments) -> None:
 @verb("config", "chat", "code", "source", "phrases", "elements*", "captions", "out", "drops", "calls", "run")
 def edit_by_model(a: Arguments) -> None:
     """Replace one slot of each phrase by something plausible and wrong, by a language model."""
-    from finer.preferences.asked import in_role
+    from finer.mllm.asked import in_role
     from finer.preferences.model_editor import ModelEditor
     from finer.preferences.stages import checked_edits
     from finer.schemas import CAPTIONS, DROPS, EDITS, ELEMENTS, PHRASES
     from finer.store import read_table, read_tables, write_table
 
     tables = read_table(a.phrases, PHRASES), read_tables(a.elements, ELEMENTS), read_table(a.captions, CAPTIONS)
-    with in_role(a.chat, "edit-by-model", a.code, a.config, a.calls, a.run) as role:
+    with in_role(a.chat, ["editor"], "edit-by-model", a.code, a.config, a.calls, a.run) as (role,):
         edits, drops = checked_edits(ModelEditor(role), *tables, a.source, settings(a.config)["seed"])
     write_table(drops, DROPS, a.drops)
     write_table(edits, EDITS, a.out)

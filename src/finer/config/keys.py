@@ -73,12 +73,14 @@ class Keys(Section):
                 values["chat"] = {
                     key: _kept(entry) if isinstance(entry, dict) else entry for key, entry in given.items()
                 }
-            if isinstance(given := values.get("ablations"), dict):
-                values["ablations"] = {
-                    name: {**entry, "rows": _kept(entry.get("rows"))} if isinstance(entry, dict) else entry
-                    for name, entry in given.items()
-                }
+            for key, inner in (("ablations", "rows"), ("adapters", "per_model")):
+                if isinstance(given := values.get(key), dict):
+                    values[key] = {name: _with_kept(entry, inner) for name, entry in given.items()}
         return values
+
+
+def _with_kept(entry: Any, key: str) -> Any:
+    return {**entry, key: _kept(entry[key])} if isinstance(entry, dict) and key in entry else entry
 
 
 def _kept(entries: Any) -> Any:

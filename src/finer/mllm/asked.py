@@ -40,7 +40,7 @@ def in_role(
         rows = [
             run_row(
                 job, verb, watch, config_hash=stable_key(config), code_hash=code, model=asker.model,
-                model_revision=asker.revision, prompt_hash=asker.prompt_hash, items=frame.height,
+                model_revision=asker.revision, prompt_hash=asker.prompt_hash, items=frame["subject"].n_unique(),
             )
             for job, (asker, frame) in asked.items()
         ]  # fmt: skip

@@ -150,8 +150,9 @@ UNITS: dict[str, Unit] = {
     "world_suite": _each("items", "evaluated", Counts.suite),
     "read_comprecap": _IMAGES, "read_docci": _IMAGES, "read_csv": _IMAGES, "import_interchange": _QUESTIONS,
     "scene_graphs_from_annotations": _IMAGES, "scene_graphs_from_captions": _IMAGES,
-    "scene_graphs_by_model": _IMAGES, "propose": _ELEMENTS, "propose_by_model": _ELEMENTS,
-    "settle_negatives": _ELEMENTS, "compose": _QUESTIONS, "export_interchange": _QUESTIONS,
+    "scene_graphs_by_model": _IMAGES, "propose_by_model_0": _ELEMENTS,
+    "propose_by_model": _each("elements", "benchmark", lambda counts, name: counts.elements(name, 1)),
+    "propose": _ELEMENTS, "settle_negatives": _ELEMENTS, "compose": _QUESTIONS, "export_interchange": _QUESTIONS,
     "verify_0": _ELEMENTS, "verify": _each("elements", "benchmark", lambda counts, name: counts.elements(name, 1)),
     "granularity": _each("questions", "benchmark", Counts.granularity), "yields": _IMAGES, "text_ranker":
     _whole("questions", lambda counts: counts.summed(counts.questions)),

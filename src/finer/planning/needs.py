@@ -17,6 +17,7 @@ from finer.config import Config, Model, Training
 from finer.config.tuning import AT
 from finer.planning.costs import FILE, Cost, cost_of, load_costs
 from finer.planning.counts import UNITS, Counts, Wildcards
+from finer.planning.language import InProcess, in_process
 
 # What is asked for over what is expected.
 _TIMES, _MEMORY_TIMES = 3.0, 1.5
@@ -91,6 +92,8 @@ class Needs:
         cost = self.costs[step]
         unit = UNITS.get(step)
         items = unit.count(self.counts, wildcards) if unit else 1
+        if role := in_process(self.config, step, wildcards):
+            return self._by_language_model(role, items)
         model, gpus = self._model(step, wildcards)
         if model is not None and gpus:
             cores = gpus * self.config.cluster.cpus_per_gpu
@@ -100,6 +103,14 @@ class Needs:
         weights = 4000 * (model.billions or 0.0) if model else 0.0
         cores = self._training(wildcards["tuned"]).devices if step == "train_adapter" else 1
         return Estimate(cost.time(items), cost.memory(items) * cores + weights, 0, cores, items, cost.jobs == 0)
+
+    def _by_language_model(self, role: InProcess, items: int) -> Estimate:
+        """What a role's job takes on its own GPUs: weights, then operations of all tokens, read and written alike."""
+        tokens = items * role.tokens
+        seconds = tokens * role.billions * _FORWARD / (self.config.cluster.teraflops * 1e12) / role.gpus
+        cores = role.gpus * self.config.cluster.cpus_per_gpu
+        memory = _HOST_MB + _HOST_MB_PER_BILLION * role.billions
+        return Estimate(_LOAD_SECONDS_PER_BILLION * role.billions + seconds, memory, role.gpus, cores, items, True)
 
     def _gpu_seconds(self, step: str, wildcards: Wildcards, items: int, billions: float) -> float:
         """Seconds of one GPU, from operations: tokens x parameters, over what a GPU sustains."""
@@ -141,6 +152,8 @@ class Needs:
     def _on_gpus(self, step: str) -> bool:
         """Tell whether any job of the step runs on GPUs."""
         config = self.config
+        if any(in_process(config, step, {"benchmark": name}) for name in config.benchmarks):
+            return True
         if step == "train_adapter":
             return any(self._model(step, {"tuned": name})[1] for name in config.tuned())
         if step.startswith("verify"):

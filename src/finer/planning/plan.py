@@ -53,18 +53,6 @@ class Job:
     wildcards: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class RoleUse:
-    """What one role of a language model will read and write; ``money`` at configured prices."""
-
-    role: str
-    model: str
-    requests: int
-    tokens_in: int
-    tokens_out: int
-    money: float
-
-
 def jobs_of(configfiles: Sequence[str | Path], targets: Sequence[str] = (), everything: bool = True) -> list[Job]:
     """Return the jobs that Snakemake would run.
 

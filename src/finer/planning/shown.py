@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from finer.config import Config
-from finer.planning.plan import RoleUse
+from finer.planning.language import RoleUse
 
 _HOURS = ("cpu_hours", "gpu_hours", "longest_hours")
 _SHORT = 5.0  # a plan of fewer hours is shown in minutes
@@ -97,7 +97,11 @@ def _language_models(config: Config, roles: Sequence[RoleUse]) -> str:
     ]
     total = [f"{sum(getattr(one, key) for one in roles):,}" for key in counted]
     lines.append(["all", "", *total, f"{sum(one.money for one in roles):,.2f}"])
-    return "Language models\n\n" + _table(headings, lines)
+    note = (
+        "Tokens an item: of a rehearsal on real captions (workflow/resources/tokens.csv), four bytes counted as one "
+        "token, replies by rules. Money at the prices of chat.models, without discounts; 0 where none are given."
+    )
+    return f"Language models\n\n{_table(headings, lines)}\n\n{note}"
 
 
 def _assumptions(config: Config, planned: pl.DataFrame) -> str:
