@@ -425,3 +425,23 @@ def _replaced_objects(elements: pl.DataFrame, negatives: pl.DataFrame) -> list[d
     there = elements.filter(pl.col("kind") == "object").select("image_id", pl.col("text").alias("target_text"))
     absent = absent.join(there, on=["image_id", "target_text"], how="anti")
     return [*objects.to_dicts(), *absent.select("image_id", pl.col("target_text").alias("name")).to_dicts()]
+
+
+def test_what_stands_only_outdoors_is_never_proposed_indoors() -> None:
+    """Not even where fewer than four are left: the element then has no negatives and is counted."""
+    from random import Random
+
+    from finer.negatives.candidates import things
+    from finer.negatives.lexicon import categories, settings
+    from finer.negatives.scene import Scene
+
+    told = sorted(settings()[0][0] - settings()[1][0])[0]
+    scene = Scene([], [f"The {told} is calm."])
+    assert scene.misplaced
+    proposed = {
+        name
+        for category in categories().values()
+        for member in category.members
+        for name in things(scene, member.text, member.text, False, Random(1))
+    }
+    assert proposed and not proposed & scene.misplaced

@@ -45,8 +45,7 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     start = rng.randrange(size) if place is None else place
     ring = [category.members[(start + step) % size] for step in range(0 if place is None else 1, size)]
     able = [m.text for m in ring if scene.allows(m, category) and _fits_number(m.text, plural)]
-    placed = [name for name in able if name not in scene.misplaced]
-    able = placed if len(placed) >= _ENOUGH else able
+    able = [name for name in able if name not in scene.misplaced]  # rather none than a hedge in a kitchen
     if place is None:
         rng.shuffle(able)
     before = rng.randrange(_ENOUGH + 1)
