@@ -119,5 +119,3 @@ def check_verbs(rehearsal: Rehearsal) -> None:
         assert f"model {name}" in told
     plan = rehearsal.python("-m", "finer", "plan", *overlays).stdout
     assert "Plan of the preset 'paper-mini'" in plan and "Language models" in plan
-
-

@@ -13,8 +13,8 @@ from finer.errors import InputError
 from finer.planning.costs import FILE, SCHEMA, Cost, cost_of, load_costs, measure
 from finer.planning.counts import UNITS, Counts, step_of
 from finer.planning.disk import disk
+from finer.planning.language import RoleUse
 from finer.planning.needs import Needs
-from finer.planning.language import RoleUse, in_process, load_tokens, role_uses, write_tokens
 from finer.planning.plan import Job, measured_hours, parse_jobs, plan, stage_of
 from finer.planning.shown import show
 
