@@ -1,4 +1,4 @@
-"""What must hold after a rehearsal of the paper's run: all tables, calls that lead from rows to replies, nothing asked twice."""
+"""What must hold after a rehearsal of the paper's run: all tables, calls from rows to replies, nothing asked twice."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def check_calls(rehearsal: Rehearsal) -> None:
     things = [row for row in elements if row["kind"] == "object"]
     assert things and {row["image_id"] for row in elements} <= set(images_of(said, rehearsal))
     for benchmark in BENCHMARKS:
-        made = [row for row in rows(rehearsal, f"benchmark/{benchmark}/rounds/negatives.0.parquet", NEGATIVES)]
+        made = list(rows(rehearsal, f"benchmark/{benchmark}/rounds/negatives.0.parquet", NEGATIVES))
         calls = calls_of(rehearsal, f"benchmark/{benchmark}/rounds/negatives.0.calls.parquet")
         assert made and {row["element_id"] for row in made} <= set(calls)
     for stage, table in (("phrases", PHRASES), ("edits", EDITS)):

@@ -1,7 +1,7 @@
 """Replies of all language-model roles to real captions, made by rules: what a rehearsal of the paper's run asks.
 
-As a server: ``python tests/loopback.py --port 0 --replies rehearsal_replies:reply``. Extractor and proposer are those of
-``loopback_roles``, the judge is that of ``language_roles``; phraser and editor say here what the rules for captions found.
+As a server: ``python tests/loopback.py --port 0 --replies rehearsal_replies:reply``. Extractor and proposer are those
+of ``loopback_roles``, the judge is that of ``language_roles``; phraser and editor say what the caption rules found.
 """
 
 from __future__ import annotations
