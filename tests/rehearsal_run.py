@@ -95,7 +95,7 @@ def overlay(folder: Path, address: str) -> dict[str, Any]:
         "data": str(folder / "data"),
         "results": str(folder / "results"),
         "chat": {"backends": {"gemini": place, "openai": place}},
-        "models": {name: here for name in MODELS},
+        "models": dict.fromkeys(MODELS, here),
         "tuning": here,
     }
 

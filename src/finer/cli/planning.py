@@ -51,7 +51,10 @@ def plan(a: Arguments) -> None:
         write_text(a.out, planned.write_csv())
     print(
         show(
-            config, planned, disk(config, jobs), role_uses(config),
+            config,
+            planned,
+            disk(config, jobs),
+            role_uses(config),
             measured=measured_hours(a.measured) if a.measured else None,
         ),
         end="",

@@ -99,7 +99,8 @@ def _language_models(config: Config, roles: Sequence[RoleUse]) -> str:
     lines.append(["all", "", *total, f"{sum(one.money for one in roles):,.2f}"])
     note = (
         "Tokens an item: of a rehearsal on real captions (workflow/resources/tokens.csv), four bytes counted as one "
-        "token, replies by rules. Money at the prices of chat.models, without discounts; 0 where none are given."
+        "token, replies by rules, none sent back. Money at the prices of chat.models, without discounts; 0 where none "
+        "are given."
     )
     return f"Language models\n\n{_table(headings, lines)}\n\n{note}"
 
