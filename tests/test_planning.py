@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from finer.config import Config
 from finer.config.overlay import load_files, overlaid
 from finer.errors import InputError
 from finer.planning.costs import FILE, SCHEMA, Cost, cost_of, load_costs, measure
@@ -17,7 +18,7 @@ from finer.planning.language import FILE as LANGUAGE
 from finer.planning.language import RoleUse, Tokens, load_tokens, role_uses, write_tokens
 from finer.planning.needs import Needs
 from finer.planning.plan import Job, measured_hours, parse_jobs, plan, stage_of
-from finer.planning.shown import show
+from finer.planning.shown import language_models, show
 
 ROOT = Path(__file__).parent.parent
 COSTS = load_costs(ROOT / FILE)
@@ -244,6 +245,12 @@ def test_each_benchmarks_proposer_and_subjects_by_api_have_lines_of_their_own() 
     assert answers.requests > Counts(PAPER).summed(Counts(PAPER).questions) and answers.money > 1
     assert sum(one.money for one in role_uses(MINI, load_tokens(ROOT / LANGUAGE))) < (MINI.chat.budget or 0)
     assert role_uses(MICRO, {}) == []
+
+
+@pytest.mark.parametrize("config", [PAPER, MINI])
+def test_the_page_shows_what_language_models_will_cost(config: Config) -> None:
+    shown = language_models(config, role_uses(config, load_tokens(ROOT / LANGUAGE)))
+    assert shown in (ROOT / "docs/paper.md").read_text(encoding="utf-8")
 
 
 def test_roles_on_their_own_gpus_ask_for_them(monkeypatch: pytest.MonkeyPatch) -> None:

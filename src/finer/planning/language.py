@@ -180,6 +180,8 @@ def write_tokens(results: str | Path, out: str | Path) -> None:
         calls = pl.concat([read_table(file, CALLS) for file in files]).filter(attempt=0)
         if _UNITS[role] == "captions":
             items = sum(read_table(file.parent / "captions.parquet", CAPTIONS).height for file in files)
+        elif role == "judge":
+            items = calls.height  # equal answers are one subject and are judged in each row of the tables
         else:
             items = calls["subject"].n_unique()
         sums = (int(calls[key].sum()) for key in ("input_tokens", "output_tokens"))
