@@ -1,4 +1,4 @@
-"""What must hold after a rehearsal of the paper's run: all tables, calls from rows to replies, nothing asked twice."""
+"""What must hold after a rehearsal of the paper's run: all tables, rows that lead to replies, nothing asked twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import Any
 
 import polars as pl
 
-from finer.schemas import CALLS, EDITS, ELEMENTS, JUDGEMENTS, NEGATIVES, PHRASES, PREFERENCES, TRAINING_LOG, Table
+from finer.schemas import (
+    CALLS,
+    CAPTIONS,
+    EDITS,
+    ELEMENTS,
+    JUDGEMENTS,
+    NEGATIVES,
+    PHRASES,
+    PREFERENCES,
+    TRAINING_LOG,
+    Table,
+)
 from finer.store import read_table
 from loopback import Body
 from rehearsal_run import CHAT_RULES, MODELS, Rehearsal
@@ -45,41 +56,46 @@ def read_log(rehearsal: Rehearsal) -> pl.DataFrame:
     return read_table(rehearsal.root / f"tuning/logs/{ROWS[1]}.parquet", TRAINING_LOG)
 
 
-def calls_of(rehearsal: Rehearsal, place: str) -> dict[str, set[str]]:
-    """Return subject -> the replies that were got about it."""
+def replies_of(rehearsal: Rehearsal, place: str) -> dict[str, list[Any]]:
+    """Return subject -> the replies about it that could be used."""
     calls = read_table(rehearsal.root / place, CALLS)
-    found: dict[str, set[str]] = {}
-    for row in calls.iter_rows(named=True):
-        assert row["request"] and row["input_tokens"] and row["cost"] is not None
-        found.setdefault(row["subject"], set()).add(row["reply"] or "")
+    assert calls["request"].str.len_chars().min() and calls["cost"].null_count() == 0
+    found: dict[str, list[Any]] = {}
+    for row in calls.filter(pl.col("problem").is_null()).iter_rows(named=True):
+        found.setdefault(row["subject"], []).append(json.loads(row["reply"]))
     return found
 
 
 def check_calls(rehearsal: Rehearsal) -> None:
     """Rows that a language model made lead to the replies that hold their words."""
-    elements = rows(rehearsal, "benchmark/docci/elements.parquet", ELEMENTS)
-    said = calls_of(rehearsal, "benchmark/docci/elements.calls.parquet")
-    things = [row for row in elements if row["kind"] == "object"]
-    assert things and {row["image_id"] for row in elements} <= set(images_of(said, rehearsal))
+    captions = {row["image_id"]: row for row in rows(rehearsal, "benchmark/docci/captions.parquet", CAPTIONS)}
+    said = replies_of(rehearsal, "benchmark/docci/elements.calls.parquet")
+    things = [row for row in rows(rehearsal, "benchmark/docci/elements.parquet", ELEMENTS) if row["kind"] == "object"]
+    for row in things:
+        (reply,) = said[f"{captions[row['image_id']]['caption_id']}.objects"]
+        assert row["text"] in [one["name"] for one in reply["objects"]]
+    assert len({row["image_id"] for row in things}) == len(captions)
     for benchmark in BENCHMARKS:
-        made = list(rows(rehearsal, f"benchmark/{benchmark}/rounds/negatives.0.parquet", NEGATIVES))
-        calls = calls_of(rehearsal, f"benchmark/{benchmark}/rounds/negatives.0.calls.parquet")
-        assert made and {row["element_id"] for row in made} <= set(calls)
-    for stage, table in (("phrases", PHRASES), ("edits", EDITS)):
-        made = rows(rehearsal, f"tuning/pixmo/{stage}.parquet", table)
-        assert made and calls_of(rehearsal, f"tuning/pixmo/{stage}.calls.parquet")
+        made = rows(rehearsal, f"benchmark/{benchmark}/rounds/negatives.0.parquet", NEGATIVES)
+        said = replies_of(rehearsal, f"benchmark/{benchmark}/rounds/negatives.0.calls.parquet")
+        for row in made:
+            (reply,) = said[f"{row['element_id']}.0"]
+            said_of = f"{row['text']} {row['target_text'] or ''}"  # "rust-colored" becomes "with a rust color"
+            assert any(one.partition("-")[0] in said_of for one in reply["negatives"]), (said_of, reply)
+        assert made
+    phrases = {row["phrase_id"]: row for row in rows(rehearsal, "tuning/pixmo/phrases.parquet", PHRASES)}
+    said = replies_of(rehearsal, "tuning/pixmo/phrases.calls.parquet")
+    assert {f"{row['caption_id']}:{row['phrase_type']}" for row in phrases.values()} <= set(said)
+    said = replies_of(rehearsal, "tuning/pixmo/edits.calls.parquet")
+    for row in rows(rehearsal, "tuning/pixmo/edits.parquet", EDITS):
+        (reply,) = said[f"{row['phrase_id']}:{row['slot']}"]
+        assert row["replacement"] in reply["items"] and row["phrase_id"] in phrases
     pairs = rows(rehearsal, "tuning/pixmo/preferences.parquet", PREFERENCES)
     assert {row["phrase_type"] for row in pairs} == {"obj", "attr", "rel", "wh"}
-    for row in ROWS:
-        judged = rows(rehearsal, f"judgements/{row}/mmhal.parquet", JUDGEMENTS)
-        calls = calls_of(rehearsal, f"judgements/{row}/hallucination_suites.calls.parquet")
-        assert judged and {one["request_hash"] for one in judged} <= set(calls)
-
-
-def images_of(said: dict[str, set[str]], rehearsal: Rehearsal) -> list[str]:
-    """Return the images whose captions were asked about."""
-    captions = pl.read_parquet(rehearsal.root / "benchmark/docci/captions.parquet")
-    return captions.filter(pl.col("caption_id").is_in(list(said)))["image_id"].to_list()
+    for name in ROWS:
+        judged = rows(rehearsal, f"judgements/{name}/mmhal.parquet", JUDGEMENTS)
+        calls = rows(rehearsal, f"judgements/{name}/hallucination_suites.calls.parquet", CALLS)
+        assert judged and {one["request_hash"] for one in judged} <= {one["subject"] for one in calls}
 
 
 def rows(rehearsal: Rehearsal, place: str, table: Table) -> list[dict[str, Any]]:

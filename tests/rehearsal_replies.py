@@ -1,12 +1,11 @@
 """Replies of all language-model roles to real captions, made by rules: what a rehearsal of the paper's run asks.
 
 As a server: ``python tests/loopback.py --port 0 --replies rehearsal_replies:reply``. Extractor and proposer are those
-of ``loopback_roles``, the judge is that of ``language_roles``; phraser and editor say what the caption rules found.
+of ``loopback_roles``, the judge is that of ``language_roles``; phraser and editor say what the rules of captions see.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from typing import Any
@@ -112,8 +111,3 @@ def _other(item: str, caption: str) -> str:
 def _name(name: str, caption: str) -> str:
     plural = name.endswith("s") and not name.endswith("ss")
     return next(loopback_roles._names(name, caption, plural), name)
-
-
-def size(request: Body, reply: str) -> tuple[int, int]:
-    """Return the bytes that a request and its reply hold."""
-    return len(json.dumps(request["messages"], ensure_ascii=False).encode()), len(reply.encode())

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from finer.config import Config
+from finer.config.overlay import preset_files
 from finer.doctor import diagnose, report
 from finer.doctor.entry import Entry
-from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, pipelines
+from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, pipelines, revisions
 from finer.doctor.machine import disk, gpus, packages, weights
 from finer.retrieval.retrieve import Lock, hand_folder, lock_file
 from finer.retrieval.sources import registry
@@ -57,6 +58,22 @@ def test_the_paper_preset_says_what_is_missing_in_one_line_each(tmp_path: Path) 
     assert all(" -> " in line for line in lines if line.startswith("missing"))
     named = {line.split()[2] for line in lines if line.split()[1] == "data"}
     assert named == set(registry()) - {"finer_comprecap", "finer_docci", "finer_tuning", "pixmo_sample"}
+
+
+def test_revisions_that_are_no_commits_are_named(tmp_path: Path) -> None:
+    found = {entry.what for entry in revisions(paper(tmp_path))}
+    assert found == {f"revision models.finer-{name}.revision" for name in ("qwen2.5-vl-7b", "internvl3.5-8b")}
+
+
+def test_models_by_api_need_a_key_and_no_checkpoint(tmp_path: Path) -> None:
+    config = paper(tmp_path)
+    assert "model gemini-2.5-flash" not in by_name(checkpoints(config))
+    assert "model gemini-2.5-flash" in by_name(keys(config))["key GEMINI_API_KEY"].found
+
+
+def test_paper_mini_is_laid_over_paper() -> None:
+    assert [file.stem for file in preset_files("paper-mini")] == ["paper", "paper-mini"]
+    assert preset_files("micro") == preset_files(None) == []
 
 
 def test_an_unknown_preset_is_an_error_that_names_the_known(tmp_path: Path) -> None:
@@ -129,16 +146,11 @@ def test_keys_are_reported_and_never_shown(tmp_path: Path, monkeypatch: pytest.M
         "models": {"writer": {"backend": "api", "model": "m"}, "other": {"backend": "idle", "model": "m"}},
         "roles": {"proposer": {"model": "writer"}, "judge": {"model": "other"}},
     }  # fmt: skip
-    given = preset("paper")
-    rules: dict[str, Any] = {
-        "scene_graphs": {"extractor": "rules"}, "evaluation": given["evaluation"] | {"judge": "rules"},
-        "preferences": given["preferences"] | {"phraser": "rules", "editor": "rules"}, "chat": chat,
-        "benchmarks": {name: {**entry, "proposer_model": None} for name, entry in given["benchmarks"].items() if entry},
-        "models": given["models"] | {"gemini-2.5-flash": None},
-    }  # fmt: skip
-    config = paper(tmp_path, **rules, negatives=given["negatives"] | {"proposer": "lexicon"})
+    micro = preset() | {"data": str(tmp_path / "data"), "chat": chat}
+    config = Config.model_validate(micro)
     assert not any("FINER_" in entry.what for entry in keys(config))  # nobody has a role yet
-    config = paper(tmp_path, **rules, negatives=given["negatives"] | {"proposer": "llm"})
+    negatives = preset()["negatives"] | {"proposer": "llm", "unheard": 4, "predictable": 1.0}
+    config = Config.model_validate(micro | {"negatives": negatives})
     monkeypatch.delenv("FINER_TEST_KEY", raising=False)
     entry = by_name(keys(config))["key FINER_TEST_KEY"]
     assert entry.state == "missing" and "role proposer" in entry.found and "FINER_IDLE_KEY" not in str(keys(config))
@@ -184,7 +196,7 @@ def test_models_that_no_gpu_holds_are_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: card)
     found = by_name(gpus(paper(tmp_path)))
     assert found["GPU 0"].found == "a card, 24 GB" and found["GPU 1"].state == "ok"
-    # 8B in bfloat16 fit on one card; 13B and more do not; 72B, spread over both, do not either.
+    # 8B in bfloat16 fit on one card; 14B do not; 72B, spread over both, do not either.
     assert {name for name, entry in found.items() if entry.state == "missing"} == {
         "memory for llava-1.5-13b", "memory for internvl3.5-14b", "memory for internvl3.5-38b",
         "memory for qwen2.5-vl-72b",

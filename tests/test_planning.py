@@ -8,15 +8,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from finer.config import Config
 from finer.config.overlay import load_files, overlaid
 from finer.errors import InputError
 from finer.planning.costs import FILE, SCHEMA, Cost, cost_of, load_costs, measure
 from finer.planning.counts import UNITS, Counts, step_of
 from finer.planning.disk import disk
-from finer.planning.language import RoleUse
+from finer.planning.language import FILE as LANGUAGE
+from finer.planning.language import RoleUse, Tokens, load_tokens, role_uses, write_tokens
 from finer.planning.needs import Needs
 from finer.planning.plan import Job, measured_hours, parse_jobs, plan, stage_of
-from finer.planning.shown import show
+from finer.planning.shown import language_models, show
 
 ROOT = Path(__file__).parent.parent
 COSTS = load_costs(ROOT / FILE)
@@ -217,3 +219,59 @@ def test_the_verb_plans_a_preset(capsys: pytest.CaptureFixture[str], monkeypatch
     said = capsys.readouterr().out
     assert said.startswith("Plan of the preset 'smoke'") and "train_adapter" in said
     assert main(["plan", "--configfile", "no/such.yaml"]) == 1
+
+
+# ---------------------------------------------------------------- language models
+MINI = load_files([ROOT / "config.yaml", *(ROOT / f"workflow/presets/{name}.yaml" for name in ("paper", "paper-mini"))])
+
+
+def test_money_follows_from_counts_tokens_and_prices() -> None:
+    tokens = {role: Tokens(2.0, 1000.0, 100.0) for role in ("extractor", "proposer", "phraser", "editor", "judge")}
+    used = {(one.role, one.model): one for one in role_uses(MINI, tokens)}
+    assert {role for role, _ in used} == {"extractor", "proposer", "phraser", "editor", "judge"}
+    extractor = used["extractor", "gemini-2.0-flash"]
+    assert (extractor.requests, extractor.tokens_in, extractor.tokens_out) == (600, 300_000, 30_000)
+    assert extractor.money == pytest.approx(0.3 * 0.1 + 0.03 * 0.4)
+    judge = used["judge", "gpt-4o"]
+    assert judge.requests == 2 * 2 * 96  # the base and the tuned row, MMHal-Bench
+    assert judge.money == pytest.approx(2 * 96 * (1000 * 2.5 + 100 * 10) / 1e6)
+
+
+def test_each_benchmarks_proposer_and_subjects_by_api_have_lines_of_their_own() -> None:
+    used = {(one.role, one.model): one for one in role_uses(PAPER, load_tokens(ROOT / LANGUAGE))}
+    assert {model for role, model in used if role == "proposer"} == {"qwen3-14b", "gemini-2.0-flash"}
+    assert used["proposer", "qwen3-14b"].money == 0 < used["proposer", "gemini-2.0-flash"].money
+    answers = used["answers of gemini-2.5-flash", "gemini-2.5-flash"]
+    assert answers.requests > Counts(PAPER).summed(Counts(PAPER).questions) and answers.money > 1
+    assert sum(one.money for one in role_uses(MINI, load_tokens(ROOT / LANGUAGE))) < (MINI.chat.budget or 0)
+    assert role_uses(MICRO, {}) == []
+
+
+@pytest.mark.parametrize("config", [PAPER, MINI])
+def test_the_page_shows_what_language_models_will_cost(config: Config) -> None:
+    shown = language_models(config, role_uses(config, load_tokens(ROOT / LANGUAGE)))
+    assert shown in (ROOT / "docs/paper.md").read_text(encoding="utf-8")
+
+
+def test_roles_on_their_own_gpus_ask_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    needs = Needs(PAPER, COSTS)
+    for step, wildcards in (
+        ("phrase_by_model", {"source": "pixmo"}),
+        ("propose_by_model_0", {"benchmark": "comprecap"}),
+    ):
+        estimate = needs.estimate(step, wildcards)
+        assert estimate.gpus == 1 and estimate.assumed and estimate.seconds > 60, step
+        assert "gpu" in needs(step)
+    assert needs.estimate("propose_by_model_0", {"benchmark": "docci"}).gpus == 0  # by API
+    assert needs.estimate("scene_graphs_by_model", {"benchmark": "docci"}).gpus == 0
+    assert "gpu" not in needs("scene_graphs_by_model")
+    assert Needs(MINI, COSTS).estimate("phrase_by_model", {"source": "pixmo"}).gpus == 0
+
+
+def test_tokens_are_measured_from_calls(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no calls of a role"):
+        write_tokens(tmp_path, tmp_path / "tokens.csv")
+    (tmp_path / "tokens.csv").write_text("role\n")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_tokens(tmp_path / "tokens.csv")

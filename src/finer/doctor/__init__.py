@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from finer.config import Config
 from finer.doctor.entry import Entry
-from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, pipelines
-from finer.doctor.machine import disk, gpus, packages, python, tools
+from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, pipelines, revisions
+from finer.doctor.machine import disk, engines, gpus, packages, python, tools
 
 __all__ = ["Entry", "diagnose", "report"]
 
@@ -16,10 +16,8 @@ __all__ = ["Entry", "diagnose", "report"]
 def diagnose(config: Config) -> list[Entry]:
     """Return all findings, those of the machine first."""
     data, models = data_sets(config), checkpoints(config)
-    return [
-        python(), *packages(), *pipelines(config), *gpus(config), *tools(), *keys(config), *data, *given_files(config),
-        *models, *disk(config, data, models),
-    ]  # fmt: skip
+    machine = [python(), *packages(), *pipelines(config), *gpus(config), *engines(config), *tools(), *keys(config)]
+    return [*machine, *data, *given_files(config), *models, *revisions(config), *disk(config, data, models)]
 
 
 def report(entries: list[Entry]) -> tuple[str, bool]:

@@ -83,7 +83,16 @@ def checkpoints(config: Config) -> list[Entry]:
     """Return the state of each model that is loaded here (those behind an API have keys instead)."""
     return [
         _checkpoint(name, model, config) for name, model in config.models.items()
-        if not model.predictions and getattr(model, "backend", None) is None
+        if not model.predictions and not model.by_api
+    ]  # fmt: skip
+
+
+def revisions(config: Config) -> list[Entry]:
+    """Return the revisions that are no commits: what they name may change between two retrievals."""
+    return [
+        Entry("note", f"revision {key}", "names a branch or a tag",
+              "give a commit; what was retrieved is recorded in revision.txt")
+        for key in config.unpinned()
     ]  # fmt: skip
 
 
@@ -143,17 +152,24 @@ def _variables(config: Config) -> dict[str, set[str]]:
 
 def _asked(config: Config) -> Iterator[tuple[str, str]]:
     """Yield (user, back end) of each role that a language model has, and of each MLLM behind an API."""
-    for role, settings in config.chat.roles.items():
-        if config.role(role):
-            yield f"role {role}", config.chat.models[settings.model].backend
-    for name, model in config.models.items():
-        if (backend := getattr(model, "backend", None)) is not None:
-            yield f"model {name}", backend
+    for user, model in language_models(config):
+        yield user, config.chat.models[model].backend
+
+
+def language_models(config: Config) -> list[tuple[str, str]]:
+    """Return (user, model of `chat.models`) of each role that one has, and of each MLLM behind an API."""
+    found = [(f"role {role}", settings.model) for role, settings in config.chat.roles.items() if config.role(role)]
+    if config.role("proposer"):
+        own = {name: entry.proposer_model for name, entry in config.benchmarks.items()}
+        found += [(f"role proposer of {name}", model) for name, model in own.items() if model is not None]
+    return found + [(f"model {name}", model.chat) for name, model in config.models.items() if model.chat is not None]
 
 
 def pipelines(config: Config) -> list[Entry]:
     """Return whether the spaCy pipelines that the configuration names are installed."""
-    wanted = {config.scene_graphs.parser} if config.scene_graphs.extractor == "rules" else set()
+    # A language model's scene graphs are read with it too: its rules are kept in code.
+    reads = config.captioned() or config.preferences.phraser == "rules"
+    wanted = {config.scene_graphs.parser} if reads else set()
     for suite in config.suites.values():
         wanted |= {suite.options[key] for key in ("tagger", "similarity") if key in suite.options} - {"exact"}
     if "amber_generative" in config.suites:

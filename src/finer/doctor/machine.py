@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import sys
@@ -69,13 +70,34 @@ def weights(size: str) -> float | None:
     return float(match[1]) * _BYTES_A_WEIGHT if match else None
 
 
+def in_process(config: Config) -> list[str]:
+    """Return the roles whose language model runs on the GPUs of the jobs that ask it, as "role NAME"."""
+    chat = config.chat
+    return [
+        f"role {name}" for name, role in chat.roles.items()
+        if config.role(name) and chat.backends[chat.models[role.model].backend].kind == "vllm"
+    ]  # fmt: skip
+
+
+def engines(config: Config) -> list[Entry]:
+    """Return whether vLLM is installed, if any model is asked through it: it is no pinned package (GPUs only)."""
+    users = [*in_process(config), *(name for name, model in config.models.items() if model.engine == "vllm")]
+    if not users:
+        return []
+    if importlib.util.find_spec("vllm") is not None:
+        return [Entry("ok", "vLLM", "installed")]
+    return [Entry("note", "vLLM", f"not installed here; asked for by {', '.join(users)}",
+                  "install it where their jobs run (docs/new-model.md)")]  # fmt: skip
+
+
 def gpus(config: Config) -> list[Entry]:
     """Return what GPUs there are, and models that fit on none of them, or not on all together."""
     asked = {name: model for name, model in config.models.items() if model.device != "cpu"}
     trained = bool(config.adapters) and config.tuning.device == "cuda"
-    if not asked and not trained:
+    own = in_process(config)
+    if not asked and not trained and not own:
         return [Entry("ok", "GPU", "none needed: all models run on the CPU")]
-    users = ", ".join([*asked, *(["tuning"] if trained else [])])
+    users = ", ".join([*asked, *own, *(["tuning"] if trained else [])])
     try:
         import torch
     except ImportError:

@@ -1,7 +1,8 @@
 """What language models in their roles will read and write, and what of it runs on GPUs of the job itself.
 
 Tokens an item were measured in a rehearsal on real captions (``workflow/resources/tokens.csv``), without a tokenizer:
-four bytes count as one token, and the replies were those of rules, which say less than a talkative model.
+four bytes count as one token, and the replies were those of rules, which say less than a talkative model. First
+replies count; those that had to be sent back are not foreseen.
 """
 
 from __future__ import annotations
@@ -176,9 +177,11 @@ def write_tokens(results: str | Path, out: str | Path) -> None:
         if not files:
             raise InputError("no calls of a role", file=root, field=role, expected="a run in which a model had it",
                              cure="make rehearsal")  # fmt: skip
-        calls = pl.concat([read_table(file, CALLS) for file in files])
+        calls = pl.concat([read_table(file, CALLS) for file in files]).filter(attempt=0)
         if _UNITS[role] == "captions":
             items = sum(read_table(file.parent / "captions.parquet", CAPTIONS).height for file in files)
+        elif role == "judge":
+            items = calls.height  # equal answers are one subject and are judged in each row of the tables
         else:
             items = calls["subject"].n_unique()
         sums = (int(calls[key].sum()) for key in ("input_tokens", "output_tokens"))

@@ -24,7 +24,8 @@ from finer.planning.needs import Estimate, Needs
 STAGES: dict[str, tuple[str, ...]] = {
     "models": ("retrieve_model", "base_"),
     "raw data": ("retrieve_", "world_", "scenes_of_tuning"),
-    "benchmarks": ("read_comprecap", "read_docci", "read_csv", "import_interchange", "scene_graphs_from", "propose",
+    "benchmarks": ("read_comprecap", "read_docci", "read_csv", "import_interchange", "scene_graphs_from",
+                   "scene_graphs_by", "propose",
                    "verify", "calibrate", "settle_negatives", "compose", "granularity", "export_interchange", "yields"),
     "tuning data": ("read_long", "import_sharegpt", "scene_graphs_of", "phrase", "edit", "preference", "leaks",
                     "without_leaks", "mixture", "dataset_info", "export_sharegpt", "table_leaks", "tuning_yields"),

@@ -34,7 +34,7 @@ def show(
         _steps(planned),
         "Disk (GB)",
         _table(("What", "GB"), [[kind, f"{size:,.1f}"] for kind, size in disk.items() if size >= 0.05]),
-        _language_models(config, roles),
+        language_models(config, roles),
         _assumptions(config, planned),
     ]
     if measured is not None:
@@ -85,7 +85,8 @@ def _time(value: object) -> str:
     return "" if number == 0 else f"{number:,.2f}" if number < 10 else f"{number:,.0f}"
 
 
-def _language_models(config: Config, roles: Sequence[RoleUse]) -> str:
+def language_models(config: Config, roles: Sequence[RoleUse]) -> str:
+    """Return what the roles will read, write and cost, as a table."""
     if not config.chat.roles:
         return "Language models by API: no role has one."
     if not roles:
@@ -99,7 +100,8 @@ def _language_models(config: Config, roles: Sequence[RoleUse]) -> str:
     lines.append(["all", "", *total, f"{sum(one.money for one in roles):,.2f}"])
     note = (
         "Tokens an item: of a rehearsal on real captions (workflow/resources/tokens.csv), four bytes counted as one "
-        "token, replies by rules. Money at the prices of chat.models, without discounts; 0 where none are given."
+        "token, replies by rules, none sent back. Money at the prices of chat.models, without discounts; 0 where none "
+        "are given."
     )
     return f"Language models\n\n{_table(headings, lines)}\n\n{note}"
 
