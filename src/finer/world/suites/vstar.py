@@ -31,7 +31,7 @@ ATTRIBUTES = 0.6  # share of direct attributes, about that of the release
 
 
 def write(seed: int, count: int, folder: Path) -> Sequence[Marked]:
-    """Write the annotations, ``test_questions.jsonl`` and the images: ``count`` questions, at least one of each type."""
+    """Write annotations, ``test_questions.jsonl`` and images: ``count`` questions, at least one of each type."""
     attributes = max(1, round(count * ATTRIBUTES))
     wanted = {"direct_attributes": attributes, "relative_position": max(1, count - attributes)}
     shown: list[Marked] = []
