@@ -36,9 +36,9 @@ else:
         wildcard_constraints:
             model=CFG.sources("recipe"),
         conda:
-            "../../envs/finer.yaml"
+            software.conda("base_train")
         container:
-            GPU_IMAGE
+            software.image("base_train")
         resources:
             **need("base_train"),
         params:

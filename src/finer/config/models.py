@@ -53,7 +53,7 @@ class Model(Section):
     adapter_revision: str | None = Field(None, description="commit, tag or branch of the adapter's repository")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = Field("cpu", description="torch device, or auto: spread over the devices that there are")
-    gpus: int = Field(1, ge=1, description="GPUs that its jobs ask for, if `device` is not cpu")
+    gpus: int = Field(1, ge=1, description="GPUs that its jobs ask for, if `device` is not cpu or `engine` is vllm")
     max_memory: dict[str, str] = Field(
         {}, description='device auto: number of a GPU, or cpu -> the most that it takes ({"0": 20GiB, cpu: 64GiB})'
     )
@@ -90,6 +90,11 @@ class Model(Section):
         """Billions of parameters, as far as ``size`` says so."""
         found = re.match(r"([\d.]+)B", self.size)
         return float(found[1]) if found else None
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether its jobs run on GPUs: `device` says so, and vLLM runs nowhere else."""
+        return self.device != "cpu" or self.engine == "vllm"
 
     @property
     def by_api(self) -> bool:
