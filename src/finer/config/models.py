@@ -15,6 +15,11 @@ _PIXEL_FAMILIES = ("qwen2_5_vl", "qwen3_vl")  # images are resized to within a n
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
+def is_commit(revision: str | None) -> bool:
+    """Tell whether a revision is a commit: branches and tags move."""
+    return bool(_COMMIT.fullmatch(revision or ""))
+
+
 class Model(Section):
     """One MLLM: a directory (or hub id) that the transformers Auto classes load, or a model by API."""
 
@@ -102,10 +107,10 @@ class Model(Section):
         return self.engine == "http"
 
     @property
-    def unpinned(self) -> list[str]:
-        """The keys of revisions that are no commits, so that the repository may change below them."""
-        given = {"revision": self.repo, "adapter_revision": self.adapter_repo}
-        return [key for key, repo in given.items() if repo and not _COMMIT.fullmatch(getattr(self, key) or "")]
+    def unpinned(self) -> dict[str, tuple[str, str]]:
+        """Key of a revision that is no commit -> its repository, which may change below it, and the revision."""
+        given = {"revision": (self.repo, self.revision), "adapter_revision": (self.adapter_repo, self.adapter_revision)}
+        return {key: (repo, name or "") for key, (repo, name) in given.items() if repo and not is_commit(name)}
 
     @model_validator(mode="after")
     def _one_source(self) -> Model:
