@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -39,7 +40,10 @@ _LETTER_TOKENS = 2  # what a model by API writes to answer
 
 @dataclass(frozen=True)
 class RoleUse:
-    """What one role of a language model will read and write; ``money`` at configured prices."""
+    """What one role of a language model will read and write; ``money`` at configured prices.
+
+    ``basis``: whether tokens an item are those of a rehearsal, or assumed (`cluster`).
+    """
 
     role: str
     model: str
@@ -47,6 +51,7 @@ class RoleUse:
     tokens_in: int
     tokens_out: int
     money: float
+    basis: Literal["rehearsal", "assumed"] = "rehearsal"
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,8 @@ def _answers(config: Config) -> Iterator[RoleUse]:
     for name in config.subjects:
         if (model := config.models[name].chat) is not None:
             written = _LETTER_TOKENS + config.models[name].thinking_tokens
-            yield _use(config, f"answers of {name}", model, asked, asked * a_question, asked * written)
+            use = _use(config, f"answers of {name}", model, asked, asked * a_question, asked * written)
+            yield replace(use, basis="assumed")
 
 
 def _one_way(counts: Counts) -> Callable[[str], int]:
