@@ -12,7 +12,6 @@ import yaml
 from finer.scenes.phrases import number_free
 from finer.scenes.words import noun_kind, type_of
 
-
 _WORN = frozenset({"clothing", "accessory"})  # types whose compounds are replaced like their heads ("cowboy hat")
 
 

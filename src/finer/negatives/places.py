@@ -71,6 +71,6 @@ def places(vocabulary: Set[str]) -> frozenset[str]:
 
 
 def fits(thing: str, at: Set[str]) -> bool:
-    """Return whether a thing (singular) can be met at one of the places; where none is known, anything of any place can."""
+    """Return whether a thing (singular) can be met at one of the places; where none is known, all of them can."""
     known = _at().get(thing)
     return known is None or bool(known & at) or (not at and bool(known))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from finer.negatives.lexicon import Category, Member, closed_category, implied, needs
@@ -15,7 +16,7 @@ from finer.scenes.words import noun_kind
 
 _WORD = re.compile(r"[a-z][a-z'-]*")
 _CLOSED_SHARE = 0.8  # of the objects must be shapes: a remark about "the paper" does not open a drawing of shapes
-_DEFINITE = frozenset("the this that these those both its their his her each".split())
+_DEFINITE = frozenset(["the", "this", "that", "these", "those", "both", "its", "their", "his", "her", "each"])
 _SHORTEST_TAIL = 3  # letters of a word that forbids as the end of a longer one: "boxcar" forbids "car"
 Row = Mapping[str, Any]
 
@@ -106,11 +107,12 @@ class Scene:
 
     @cached_property
     def kinds_meant(self) -> frozenset[str]:
-        """Words that name a thing of their own, rather than one that was named before ("the animal", "both animals")."""
+        """Words that name a thing of their own rather than one named before ("the animal", "both animals")."""
         found: set[str] = set()
         for text in self.texts:
-            words = _WORD.findall(text.lower())
-            found |= {number_free(word) for before, word in zip(["", *words], words) if before not in _DEFINITE}
+            for before, word in pairwise(["", *_WORD.findall(text.lower())]):
+                if before not in _DEFINITE:
+                    found.add(number_free(word))
         return frozenset(found)
 
     def values(self, head: str, attribute_class: str) -> set[str]:
