@@ -6,6 +6,7 @@ import re
 
 from finer.scenes.attributes import add_attribute, add_part
 from finer.scenes.coreference import QUOTED, References, evidence_of
+from finer.scenes.doubt import doubt, is_alternative
 from finer.scenes.graph import Entity
 from finer.scenes.nouns import (
     NOUNS,
@@ -13,7 +14,6 @@ from finer.scenes.nouns import (
     Token,
     conjuncts,
     descend,
-    is_alternative,
     is_head,
     is_part_of,
     is_place_word,
@@ -61,7 +61,9 @@ def subject_entities(references: References, verb: Token) -> list[Entity]:
 
 def negated(verb: Token) -> bool:
     """Whether a verb is denied or hedged away."""
-    return any(child.dep_ == "neg" or child.lower_ in {"not", "barely", "almost", "never"} for child in verb.children)
+    if any(child.dep_ == "neg" or child.lower_ in {"not", "barely", "almost", "never"} for child in verb.children):
+        return True
+    return bool(doubt(verb)) or is_alternative(verb)
 
 
 def read_copula(references: References, verb: Token) -> None:
@@ -153,6 +155,8 @@ def read_part(references: References, entity: Entity, noun: Token) -> None:
     """Give a thing what it "has": an attribute if the noun names one ("a red color"), else a part."""
     if noun.pos_ not in NOUNS or any(child.lower_ in _UNCOUNTABLE for child in noun.lefts) or _stands_apart(noun):
         return
+    if doubt(noun) or is_alternative(noun):
+        return
     phrase = read_phrase(noun)
     if phrase.possessor is not None or phrase.determiner in _REFERRING:
         return
@@ -161,7 +165,8 @@ def read_part(references: References, entity: Entity, noun: Token) -> None:
     words_of_part = _part_tokens(references, entity, noun, phrase)
     if words_of_part is None or len(words_of_part) > _LONGEST_PART:
         return
-    if references.mention(descend(noun)[0]) is entity or any(token.text == QUOTED for token in words_of_part):
+    thing = references.mention(descend(noun)[0])
+    if thing is None or thing is entity or any(token.text == QUOTED for token in words_of_part):
         return
     text = joined(words_of_part)
     add_part(entity, _with_article(text[0].lower() + text[1:], phrase), evidence_of(noun))
@@ -305,6 +310,8 @@ def _read_adjective(references: References, entity: Entity, adjective: Token) ->
 
 def _adjective_values(references: References, entity: Entity, adjective: Token) -> list[tuple[str, str]]:
     """Return (class, value) of what an adjective after a verb states; unknown ones are recorded as drops."""
+    if doubt(adjective) or is_alternative(adjective):
+        return []
     children = list(adjective.children)
     if any(child.dep_ == "neg" or child.lower_ in words("hedges") for child in children):
         return []
@@ -330,6 +337,8 @@ def _adjective_values(references: References, entity: Entity, adjective: Token) 
 
 
 def _read_predicate_noun(entities: list[Entity], noun: Token) -> None:
+    if doubt(noun) or is_alternative(noun):
+        return
     phrase = read_phrase(noun)
     names_attribute = phrase.lemma in words("attribute_words")
     for entity in entities:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from finer.scenes.attributes import add_attribute
+from finer.scenes.doubt import doubt, is_alternative
 from finer.scenes.graph import Entity, Graph
 from finer.scenes.nouns import (
     NOUNS,
@@ -12,7 +13,6 @@ from finer.scenes.nouns import (
     Token,
     descend,
     first_conjunct,
-    is_alternative,
     is_head,
     is_place_word,
     joined,
@@ -114,8 +114,12 @@ class References:
             return "likeness"
         if phrase.lemma in words("doubtful_body_words") and not self._has_bodies:
             return "doubtful_sense"
+        if denied(token) or denied(first_conjunct(token)):
+            return "negated"
         if is_alternative(token):
             return "alternative_name"
+        if reason := doubt(token):
+            return reason
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
             return "proper_name"
         if is_the_picture(token):

@@ -113,13 +113,6 @@ def conjuncts(token: Token) -> list[Token]:
     return found
 
 
-def is_alternative(token: Token) -> bool:
-    """Whether a noun is a second name or a guess: the columns of "pillars or columns"."""
-    if token.dep_ != "conj":
-        return False
-    return any(child.dep_ == "cc" and child.lower_ == "or" for child in token.head.children)
-
-
 def of_objects(token: Token) -> list[Token]:
     """Return the nouns after "of" below a noun: "row of trees"."""
     return [
@@ -173,6 +166,8 @@ def read_phrase(head: Token) -> Phrase:
             phrase.count = joined(subtree(child)).lower()
         elif child.dep_ in _MODIFIERS or child.pos_ == "ADJ":
             kept |= _modifier_tokens(child)
+    if _joined_by_or(head):
+        kept = set()  # "a red or orange ball": neither is stated
     if phrase.determiner in {"a", "an"} and is_plural(head):  # "a blue top and dark pants" in one phrase
         kept = _after_and(kept)
     _read_modifiers(phrase, sorted(kept, key=lambda token: token.i))
@@ -186,6 +181,12 @@ def read_adjective(token: Token, run: list[Token]) -> Phrase:
     _read_modifiers(phrase, run)
     join_colors(phrase)
     return phrase
+
+
+def _joined_by_or(head: Token) -> bool:
+    """Whether "or" stands among the modifiers of a noun; "two or three" is a number."""
+    between = head.doc[head.left_edge.i : head.i]
+    return any(token.lower_ == "or" and token.head.dep_ != "nummod" and token.head.i != head.i for token in between)
 
 
 def _after_and(tokens: set[Token]) -> set[Token]:

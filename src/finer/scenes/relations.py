@@ -9,6 +9,7 @@ import lemminflect
 
 from finer.scenes.clauses import negated, read_participle, read_posture, subject_entities, subjects
 from finer.scenes.coreference import References, evidence_of
+from finer.scenes.doubt import doubt
 from finer.scenes.graph import Entity
 from finer.scenes.nouns import NOUNS, Token, conjuncts, descend, is_head, is_part_of, is_place_word, joined, lemma
 from finer.scenes.words import is_animate, mapping, noun_kind, predicate_class, type_of, words
@@ -219,6 +220,8 @@ def _relate_verb_place(references: References, verb: Token, entity: Entity, base
 
 
 def _relate(references: References, entity: Entity, predicate: str, landmark: Token, source: Token) -> None:
+    if doubt(source):
+        return
     target = references.resolve(landmark)
     if target is entity and landmark.pos_ == "PRON":  # "a floor with dirt on it": the dirt is on the floor
         entity = references.mention(landmark.head.nbor(-1)) or entity
