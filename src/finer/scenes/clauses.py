@@ -15,6 +15,7 @@ from finer.scenes.nouns import (
     conjuncts,
     descend,
     is_head,
+    is_measure,
     is_part_of,
     is_place_word,
     join_colors,
@@ -209,8 +210,10 @@ def _read_attribute_noun(entity: Entity, phrase: Phrase) -> bool:
         return True
     if phrase.lemma not in words("attribute_words"):
         return phrase.lemma in words("picture_words")
+    foreign = words("classes_not_of_" + ("patterns" if phrase.lemma in {"pattern", "design", "print"} else "colors"))
     for category, value in phrase.modifiers:
-        add_attribute(entity, category, value, evidence)
+        if phrase.lemma not in words("narrow_attribute_words") or category not in foreign:
+            add_attribute(entity, category, value, evidence)
     for word in phrase.name.split()[:-1]:
         if (named := mapping("pattern_nouns").get(word)) is not None:
             add_attribute(entity, "pattern", named, evidence)
@@ -218,7 +221,7 @@ def _read_attribute_noun(entity: Entity, phrase: Phrase) -> bool:
 
 
 def _part_tokens(references: References, entity: Entity, noun: Token, phrase: Phrase) -> list[Token] | None:
-    if phrase.lemma in words("group_words") or is_place_word(noun):
+    if phrase.lemma in words("group_words") or is_place_word(noun) or is_measure(noun):
         head, passed = descend(noun)
         thing = references.mention(head) if passed else None
         if thing is None or thing is entity:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from finer.scenes.nouns import NOUNS, Token, first_conjunct
-from finer.scenes.words import words
+from finer.scenes.nouns import NOUNS, Token, first_conjunct, lemma
+from finer.scenes.words import mapping, type_of, words
 
 _CACHE = "finer_doubts"
 _STOPS = frozenset({";", ":", ".", "(", ")", "!", "?", "-", "–"})
-_PURPOSE = frozenset({"to", "for", "as"})
+_PURPOSE = frozenset({"to", "for", "as", "with"})
 _SEEN = frozenset({"see", "view", "spot", "observe", "glimpse", "identify", "find", "notice"})
 _CONTINUES = frozenset({"with", "while", "as", "though", "although", "whereas"})
 _SUBJECTS = frozenset({"nsubj", "nsubjpass", "expl"})
@@ -71,11 +71,11 @@ def _infers(token: Token) -> bool:
     """Whether a verb tells what follows from what is seen, or what it does to a viewer."""
     if token.pos_ not in {"VERB", "AUX", "NOUN"} or token.tag_ in {"VBN", "NN", "NNS"}:
         return False
-    lemma = token.lemma_.lower()
+    verb = token.lemma_.lower()
     if token.tag_ == "VBD" and not any(child.dep_ in _SUBJECTS for child in token.children):
         return False  # "suggested by", a participle
     participle = token.lower_.endswith("ing") and token.i > 0 and token.nbor(-1).text == ","
-    return lemma in words("inference_verbs") or (participle and lemma in words("effect_verbs"))
+    return verb in words("inference_verbs") or (participle and verb in words("effect_verbs"))
 
 
 def _generalizes(token: Token) -> bool:
@@ -104,14 +104,14 @@ def _end_of_complement(token: Token) -> int:
     """Return where "appears to be an oven" ends: a named thing is in doubt, and not what is "with" or "on" it."""
     after = token.doc[token.i + 1 : token.sent.end]
     names = len(after) > 2 and after[1].lower_ == "be" and after[2].pos_ not in {"VERB", "AUX"}
-    end = _end_of_list(token)
+    end = _end_of_list(token, supposed=names)
     if not names:
         return end
     breaks = (t.i for t in after[2:] if t.i < end and (t.tag_ in {"WDT", "WP"} or (t.tag_ == "IN" and t.lower_ != "of")))
     return next(breaks, end)
 
 
-def _end_of_list(token: Token) -> int:
+def _end_of_list(token: Token, supposed: bool = False) -> int:
     """Return where the clause of a guess ends; commas of a list are passed: "possibly a goat, a sheep, or a cow"."""
     place = token.i + 1
     last = token.sent.end
@@ -119,16 +119,16 @@ def _end_of_list(token: Token) -> int:
         other = token.doc[place]
         if other.text in _STOPS and not (other.text == "-" and not other.whitespace_):
             return place
-        if (other.text == "," and place > token.i + 1 and not _goes_on(other)) or (place > token.i and _begins_clause(other)):
+        if (other.text == "," and place > token.i + 1 and not _goes_on(other, supposed)) or (place > token.i and _begins_clause(other)):
             return place
         place += 1
     return last
 
 
-def _goes_on(comma: Token) -> bool:
-    """Whether a list of guesses goes on behind a comma: "or" follows before any verb."""
+def _goes_on(comma: Token, supposed: bool) -> bool:
+    """Whether a list of guesses goes on behind a comma: "or" follows before any verb; in what is supposed, "and"."""
     for token in comma.doc[comma.i + 1 : comma.sent.end]:
-        if token.lower_ == "or":
+        if token.lower_ == "or" or (supposed and token.lower_ == "and"):
             return True
         if token.pos_ in {"VERB", "AUX", "ADP"} or token.text in _STOPS:
             return False
@@ -172,8 +172,18 @@ _OPENERS: tuple[tuple[Callable[[Token], bool], Callable[[Token], int], str], ...
 # ---------------------------------------------------------------- alternatives
 def is_alternative(token: Token) -> bool:
     """Whether "or" joins a word to another: neither "pier" nor "bridge" of "a pier or bridge" is stated."""
+    if _names_before_or(token):
+        return True
     joined_by_or = any(token.i in _alternatives(holder) for holder in _chain(token) if _bears_or(holder))
     return joined_by_or or (token.pos_ in NOUNS and _beside_or(token))
+
+
+def _names_before_or(token: Token) -> bool:
+    """Whether a noun stands among its modifiers before "or", taken for one of them: "moss or short ferns"."""
+    left = token.doc[token.left_edge.i : token.i] if token.pos_ in NOUNS else ()
+    before = [other.nbor(-1) for other in left if other.lower_ == "or" and other.i > token.left_edge.i]
+    no_names = words("colors") | words("materials") | mapping("material_forms").keys()
+    return any(lemma(other) in type_of() and other.lower_ not in no_names for other in before)
 
 
 def _chain(token: Token) -> list[Token]:

@@ -127,13 +127,21 @@ def of_objects(token: Token) -> list[Token]:
 def descend(token: Token) -> tuple[Token, list[str]]:
     """Return the noun that a phrase is about, and the group or place words before it ("a row of trees": tree)."""
     passed: list[str] = []
-    while len(passed) < 3 and lemma(token) in _passing():
+    while len(passed) < 3 and (lemma(token) in _passing() or is_measure(token)):
         below = of_objects(token)
         if not below:
             break
         passed.append(lemma(token))
         token = below[0]
     return token, passed
+
+
+def is_measure(token: Token) -> bool:
+    """Whether a noun only measures or likens what follows: a "bar" of soap, a "blanket" of snow; not of "the bear"."""
+    if lemma(token) not in words("measure_words"):
+        return False
+    below = of_objects(token)
+    return bool(below) and not any(child.dep_ in {"det", "poss"} for noun in below for child in noun.lefts)
 
 
 @cache
@@ -288,6 +296,8 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
         phrase.selectors = (*phrase.selectors, word)
     elif word in words("ignored_adjectives") or token.tag_ in {"JJR", "JJS", "RBR", "RBS"} or _COMPARED.search(word):
         return
+    elif before and compound and f"{compound[-1]} {word}" in type_of():
+        compound.append(word)  # "paper" of "toilet paper holder" is no material
     elif word in mapping("material_forms") or (before and word in words("materials")):
         phrase.modifiers.append(("material", mapping("material_forms").get(word, word)))
     elif (category := modifier_class(word)) is not None:
