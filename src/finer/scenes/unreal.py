@@ -180,7 +180,7 @@ def _own_or_shared(verb: Token) -> list[Token]:
 
 def _gives_light(noun: Token, above: Token) -> bool:
     """Whether the sun is only felt: "the light of the sun", "the sun shines on the roof"."""
-    if above.lower_ == "of" and lemma(above.head) in {"light", "ray", "glow", "glare"}:
+    if above.lower_ == "of" and lemma(above.head) in {"light", "ray", "glow", "glare", "angle", "warmth"}:
         return True
     if noun.dep_ == "pobj" and above.lower_ in {"in", "under", "by", "from", "to", "into"}:
         return True  # "basking in the sun"
