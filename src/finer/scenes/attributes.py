@@ -9,7 +9,7 @@ import inflect
 
 from finer.scenes.graph import Attribute, Entity
 from finer.scenes.phrases import article
-from finer.scenes.words import is_animate, words
+from finer.scenes.words import is_animate, noun_kind, words
 
 
 @cache
@@ -54,6 +54,8 @@ def add_attribute(entity: Entity, category: str, value: str, evidence: str) -> N
         value = value.removesuffix("-outlined")
     if category == "posture" and not is_animate(entity.head, entity.text):
         return  # "a hanging sign": what its negatives say ("a kneeling sign") would be silly
+    if value in {"open", "opened", "closed"} and noun_kind(entity.head, entity.text).type in words("types_always_open"):
+        return  # "open water" is no state that it could change
     entity.add(Attribute(category, attribute_text(category, value, entity.head), value, evidence))
 
 

@@ -6,6 +6,7 @@ import re
 
 from finer.scenes.attributes import add_attribute, add_part
 from finer.scenes.coreference import QUOTED, References, evidence_of
+from finer.scenes.doubt import doubt, is_alternative
 from finer.scenes.graph import Entity
 from finer.scenes.nouns import (
     NOUNS,
@@ -13,8 +14,8 @@ from finer.scenes.nouns import (
     Token,
     conjuncts,
     descend,
-    is_alternative,
     is_head,
+    is_measure,
     is_part_of,
     is_place_word,
     join_colors,
@@ -61,7 +62,9 @@ def subject_entities(references: References, verb: Token) -> list[Entity]:
 
 def negated(verb: Token) -> bool:
     """Whether a verb is denied or hedged away."""
-    return any(child.dep_ == "neg" or child.lower_ in {"not", "barely", "almost", "never"} for child in verb.children)
+    if any(child.dep_ == "neg" or child.lower_ in {"not", "barely", "almost", "never"} for child in verb.children):
+        return True
+    return bool(doubt(verb)) or is_alternative(verb)
 
 
 def read_copula(references: References, verb: Token) -> None:
@@ -114,6 +117,8 @@ def _is_trait(thing: Token) -> bool:
 def _parts(thing: Token) -> list[Token]:
     """Return what is coordinated after "with"; after an attribute, things begin anew: "with an outline and a house"."""
     found = [noun for noun in conjuncts(thing) if not is_alternative(noun)]
+    if len(found) == 2 and any(token.text == "," for token in thing.doc[thing.i : found[1].left_edge.i]):
+        found = found[:1]  # "a shirt with a badge, and jeans": what is set off begins anew
     if lemma(thing) in words("attribute_words"):
         return [token for token in found if lemma(token) in words("attribute_words")]
     return found
@@ -153,6 +158,8 @@ def read_part(references: References, entity: Entity, noun: Token) -> None:
     """Give a thing what it "has": an attribute if the noun names one ("a red color"), else a part."""
     if noun.pos_ not in NOUNS or any(child.lower_ in _UNCOUNTABLE for child in noun.lefts) or _stands_apart(noun):
         return
+    if doubt(noun) or is_alternative(noun):
+        return
     phrase = read_phrase(noun)
     if phrase.possessor is not None or phrase.determiner in _REFERRING:
         return
@@ -161,7 +168,8 @@ def read_part(references: References, entity: Entity, noun: Token) -> None:
     words_of_part = _part_tokens(references, entity, noun, phrase)
     if words_of_part is None or len(words_of_part) > _LONGEST_PART:
         return
-    if references.mention(descend(noun)[0]) is entity or any(token.text == QUOTED for token in words_of_part):
+    thing = references.mention(descend(noun)[0])
+    if thing is None or thing is entity or any(token.text == QUOTED for token in words_of_part):
         return
     text = joined(words_of_part)
     add_part(entity, _with_article(text[0].lower() + text[1:], phrase), evidence_of(noun))
@@ -198,14 +206,16 @@ def _read_attribute_noun(entity: Entity, phrase: Phrase) -> bool:
             add_attribute(entity, "outline", colors[0], evidence)
             return True
         return phrase.lemma == "outline"
-    pattern = mapping("pattern_nouns").get(phrase.lemma)
+    pattern = mapping("pattern_nouns").get(phrase.lemma) if phrase.plural else None
     if pattern is not None and not any(category == "material" for category, _ in phrase.modifiers):
         add_attribute(entity, "pattern", pattern, evidence)
         return True
     if phrase.lemma not in words("attribute_words"):
         return phrase.lemma in words("picture_words")
+    foreign = words("classes_not_of_" + ("patterns" if phrase.lemma in {"pattern", "design", "print"} else "colors"))
     for category, value in phrase.modifiers:
-        add_attribute(entity, category, value, evidence)
+        if phrase.lemma not in words("narrow_attribute_words") or category not in foreign:
+            add_attribute(entity, category, value, evidence)
     for word in phrase.name.split()[:-1]:
         if (named := mapping("pattern_nouns").get(word)) is not None:
             add_attribute(entity, "pattern", named, evidence)
@@ -213,7 +223,7 @@ def _read_attribute_noun(entity: Entity, phrase: Phrase) -> bool:
 
 
 def _part_tokens(references: References, entity: Entity, noun: Token, phrase: Phrase) -> list[Token] | None:
-    if phrase.lemma in words("group_words") or is_place_word(noun):
+    if phrase.lemma in words("group_words") or is_place_word(noun) or is_measure(noun):
         head, passed = descend(noun)
         thing = references.mention(head) if passed else None
         if thing is None or thing is entity:
@@ -305,6 +315,8 @@ def _read_adjective(references: References, entity: Entity, adjective: Token) ->
 
 def _adjective_values(references: References, entity: Entity, adjective: Token) -> list[tuple[str, str]]:
     """Return (class, value) of what an adjective after a verb states; unknown ones are recorded as drops."""
+    if doubt(adjective) or is_alternative(adjective):
+        return []
     children = list(adjective.children)
     if any(child.dep_ == "neg" or child.lower_ in words("hedges") for child in children):
         return []
@@ -330,6 +342,8 @@ def _adjective_values(references: References, entity: Entity, adjective: Token) 
 
 
 def _read_predicate_noun(entities: list[Entity], noun: Token) -> None:
+    if doubt(noun) or is_alternative(noun):
+        return
     phrase = read_phrase(noun)
     names_attribute = phrase.lemma in words("attribute_words")
     for entity in entities:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from finer.scenes.attributes import add_attribute
+from finer.scenes.attributes import add_attribute, plural_of
+from finer.scenes.doubt import doubt, is_alternative
 from finer.scenes.graph import Entity, Graph
 from finer.scenes.nouns import (
     NOUNS,
@@ -12,8 +13,8 @@ from finer.scenes.nouns import (
     Token,
     descend,
     first_conjunct,
-    is_alternative,
     is_head,
+    is_measure,
     is_place_word,
     joined,
     lemma,
@@ -77,7 +78,9 @@ class References:
             if reason in {"likeness", "image_of"}:
                 self._unreal[_one(phrase.lemma)] = reason
             return None
-        entity = self._known(phrase) or self._new(phrase)
+        entity = (
+            (self._each(phrase) or self._new(phrase)) if _is_each(phrase) else self._known(phrase) or self._new(phrase)
+        )
         if phrase.possessor is not None:
             self._possessors.setdefault(entity.index, phrase.possessor)
         for category, value in phrase.modifiers:
@@ -114,13 +117,19 @@ class References:
             return "likeness"
         if phrase.lemma in words("doubtful_body_words") and not self._has_bodies:
             return "doubtful_sense"
+        if denied(token) or denied(first_conjunct(token)):
+            return "negated"
         if is_alternative(token):
             return "alternative_name"
+        if reason := doubt(token):
+            return reason
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
             return "proper_name"
         if is_the_picture(token):
             return "picture_word"
-        if phrase.lemma in words("group_words") and of_objects(token):
+        if _is_short_for_another(token, phrase):
+            return "short_name"
+        if (phrase.lemma in words("group_words") and of_objects(token)) or is_measure(token):
             return "group_word"
         kind = noun_kind(phrase.lemma, phrase.name, phrase.counted)
         if kind.type is None:
@@ -158,6 +167,11 @@ class References:
             entity.ambiguous = True
         return None
 
+    def _each(self, phrase: Phrase) -> Entity | None:
+        """Return the known things of which "each" is said, if only they are of the name."""
+        known = self._by_head.get(phrase.lemma, [])
+        return known[0] if len(known) == 1 and known[0].plural else None
+
     def _same_owner(self, entity: Entity, phrase: Phrase) -> bool:
         """Whether "its tail" can be the tail known: not if that one is another's."""
         known = self._possessors.get(entity.index)
@@ -167,8 +181,10 @@ class References:
         return None in owners or owners[0] is owners[1]
 
     def _new(self, phrase: Phrase) -> Entity:
+        each = _is_each(phrase)
         entity = Entity(
-            index=len(self.graph.entities), head=phrase.lemma, text=phrase.text, plural=phrase.plural,
+            index=len(self.graph.entities), head=phrase.lemma, text=plural_of(phrase.text) if each else phrase.text,
+            plural=phrase.plural or each,
             evidence=evidence_of(phrase.head), selectors=phrase.selectors, count=phrase.count,
             ambiguous=bool(self._by_head.get(phrase.lemma)),
         )  # fmt: skip
@@ -364,6 +380,19 @@ def _introduces(phrase: Phrase, candidates: list[Entity]) -> bool:
     if not phrase.plural or phrase.determiner or phrase.possessor is not None or phrase.selectors:
         return False
     return any(all(value not in e.values(category) for e in candidates) for category, value in phrase.modifiers)
+
+
+def _is_each(phrase: Phrase) -> bool:
+    """Whether a singular stands for several things: "each trailer"."""
+    return phrase.determiner in {"each", "every"} and not phrase.plural
+
+
+def _is_short_for_another(token: Token, phrase: Phrase) -> bool:
+    """Whether a noun is short for an earlier name: "the adults" after "two adult elephants"."""
+    if phrase.determiner not in _POINTING or noun_kind(phrase.lemma).type != "person_age":
+        return False
+    earlier = token.doc[: token.i]
+    return any(other.lower_ == phrase.lemma and not is_head(other) and other.pos_ != "VERB" for other in earlier)
 
 
 def _one(noun: str) -> str:

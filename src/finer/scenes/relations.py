@@ -9,8 +9,20 @@ import lemminflect
 
 from finer.scenes.clauses import negated, read_participle, read_posture, subject_entities, subjects
 from finer.scenes.coreference import References, evidence_of
+from finer.scenes.doubt import doubt
 from finer.scenes.graph import Entity
-from finer.scenes.nouns import NOUNS, Token, conjuncts, descend, is_head, is_part_of, is_place_word, joined, lemma
+from finer.scenes.nouns import (
+    NOUNS,
+    Token,
+    conjuncts,
+    descend,
+    first_conjunct,
+    is_head,
+    is_part_of,
+    is_place_word,
+    joined,
+    lemma,
+)
 from finer.scenes.words import is_animate, mapping, noun_kind, predicate_class, type_of, words
 
 _LEADS = {"visible": "is", "present": "is", "adjacent": "is adjacent", "close": "is close"}
@@ -78,8 +90,9 @@ def _landmarks(references: References, preposition: Token) -> list[tuple[str, To
     found: list[tuple[str, Token]] = []
     if word not in words("place_prepositions"):
         return found
+    complete = any(child.dep_ == "pobj" for child in preposition.children)
     for child in preposition.children:
-        if child.dep_ == "prep":
+        if child.dep_ == "prep" and not complete:  # "beside her on the bench" has two places
             found += [(f"{word} {rest}", landmark) for rest, landmark in _landmarks(references, child)]
         elif child.dep_ == "pobj":
             if lemma(child) in words("location_words") and child.pos_ != "PRON":
@@ -200,6 +213,8 @@ def _relate_action(references: References, verb: Token, entity: Entity, children
             for noun in (token for below in child.children if below.dep_ == "pobj" for token in conjuncts(below)):
                 _relate(references, entity, f"{base} by", noun, verb)
         elif child.dep_ == "prep" and child.i - verb.i <= _REACH:
+            if passive and verb.lemma_ in words("dressing_verbs") and child.lower_ not in {"with", "in", "by"}:
+                continue  # "a pizza topped with olives on a plate": the parser hangs the plate to the olives' verb
             with_own = child.lower_ == "with" and (not passive or _names_own(child))
             if child.lower_ != "of" and not with_own:
                 _relate_verb_place(references, verb, entity, base, child)
@@ -219,6 +234,8 @@ def _relate_verb_place(references: References, verb: Token, entity: Entity, base
 
 
 def _relate(references: References, entity: Entity, predicate: str, landmark: Token, source: Token) -> None:
+    if doubt(source):
+        return
     target = references.resolve(landmark)
     if target is entity and landmark.pos_ == "PRON":  # "a floor with dirt on it": the dirt is on the floor
         entity = references.mention(landmark.head.nbor(-1)) or entity
@@ -244,9 +261,38 @@ def read_modifying_verb(references: References, verb: Token) -> None:
     head, _ = descend(noun)
     if verb.i - head.i > _REACH or any(is_head(token) for token in references.doc[head.i + 1 : verb.i]):
         return
-    entity = references.mention(head)
+    bearer = _bearer_of_deed(head, verb)
+    entity = references.mention(bearer) if bearer is not None else None
     if entity is not None:
         read_action(references, verb, [entity])
+
+
+def _bearer_of_deed(noun: Token, verb: Token) -> Token | None:
+    """Return the noun whose deed a participle tells, None if the parse leaves it open.
+
+    "a boy with red hair squatting on a rug", "a woman in a coat facing the door", "a shed with a lamp, built on a
+    hill": the participle is hung to the last noun before it.
+    """
+    kind = noun_kind(lemma(noun)).type
+    outer = first_conjunct(noun)
+    if (outer.dep_ not in {"pobj", "dobj", "appos"} and outer.i == noun.i) or kind is None or is_animate(lemma(noun)):
+        return noun
+    if verb.nbor(-1).text == "," and outer.dep_ != "dobj":
+        return None
+    if verb.tag_ != "VBG" or verb.lemma_ not in _deeds():
+        return noun
+    ahead = [token for token in noun.sent if token.i < noun.i and token.pos_ in NOUNS and is_animate(lemma(token))]
+    if not ahead:
+        return noun
+    if outer.i == noun.i and outer.head.i == ahead[-1].i + 1 and outer.head.lower_ in {"with", "in"}:
+        return ahead[-1]
+    part = kind.startswith("body_") or kind in _WORN
+    return None if part or verb.lemma_ not in words("resting_verbs") | words("upright_verbs") else noun
+
+
+@cache
+def _deeds() -> frozenset[str]:
+    return words("deeds") | words("upright_verbs") | words("posture_verbs") | words("deeds_of_the_living")
 
 
 def _is_passive(verb: Token) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finer.scenes.nouns import NOUNS, Token, first_conjunct, is_place_word, lemma
+from finer.scenes.nouns import NOUNS, Token, first_conjunct, is_part_of, is_place_word, lemma
 from finer.scenes.words import is_animate, type_of, words
 
 SUBJECTS = frozenset({"nsubj", "nsubjpass"})
@@ -45,6 +45,8 @@ def denied(token: Token) -> bool:
         return True
     if token.dep_ == "pobj" and token.head.lower_ in words("absence_prepositions"):
         return True
+    if token.dep_ == "pobj" and token.head.lower_ == "of" and is_part_of(token.head.head) and denied(token.head.head):
+        return True  # "no part of the roof is visible"
     verb = token.head
     if token.dep_ in {"dobj", "nsubj", "attr", "nsubjpass"}:
         return any(child.dep_ == "neg" for child in verb.children)
@@ -68,7 +70,7 @@ def unreal(token: Token) -> str:
         if node.dep_ == "prep" and node.lower_ in words("simile_prepositions") and 0 < token.i - node.i < _LIKE_REACH:
             return "likeness"
         if node.dep_ == "prep" and node.lower_ == "of" and node.i < token.i and above.pos_ in NOUNS:
-            if lemma(above) in words("image_nouns") and not is_the_picture(above):
+            if lemma(above) in words("image_nouns") | words("print_words") and not is_the_picture(above):
                 return "image_of"
             if above.lower_ in _NUMBERS:
                 return "part_of_group"
@@ -95,11 +97,17 @@ def _unreal_step(node: Token, above: Token, token: Token) -> str:
         return "guessed"
     if above.lemma_ in words("absence_verbs") and node.dep_ in {"dobj", "prep"}:
         return "negated"
-    shown = above.lemma_ in {"show", "depict", "feature", "display"} and _shown_by_a_picture(above)
+    if above.lemma_ == "reflect" and node.dep_ == "dobj" and above.tag_ != "VBN":
+        return "mirrored"
+    shown = above.lemma_ in words("showing_verbs") and _shown_by_a_picture(above)
     if shown and (node.dep_ == "dobj" or (node.lower_ == "with" and node.i < token.i)):
         return "image_of"
-    if lemma(token) == "sun" and node.i == token.i and _gives_light(node, above):
+    if lemma(token) in words("lights_of_the_sky") and node.i == token.i and _gives_light(node, above):
         return "out_of_view"
+    if lemma(token) == "light" and node.i == token.i and node.dep_ == "dobj" and above.lemma_ in words("shining_verbs"):
+        return "out_of_view"
+    if node.i == token.head.i and token.dep_ == "pobj" and (reason := _only_named(token, node, above)):
+        return reason
     if node.dep_ == "prep" and node.i < token.i:
         if node.lower_ == "with" and above.lemma_ == "depict" and not _is_said_of_the_picture(above):
             return "image_of"
@@ -115,6 +123,22 @@ def _unreal_step(node: Token, above: Token, token: Token) -> str:
         viewed = node.lower_ == "from" and above.lower_ in {"view", "shot", "perspective"}
         if viewed and not is_place_word(token) and _stands_under(token, node):
             return "viewpoint"
+    return ""
+
+
+def _only_named(token: Token, preposition: Token, above: Token) -> str:
+    """Return why a noun after a preposition is only named: as a purpose, a direction, a material, or a pose."""
+    word, kind = preposition.lower_, type_of().get(lemma(token), "")
+    bare = not any(child.dep_ in {"det", "poss", "nummod"} and child.lower_ not in {"a", "an"} for child in token.lefts)
+    if word == "for" and bare:
+        return "purpose"  # "a bowl for soup"
+    if word in {"toward", "towards"} and kind in words("types_of_places"):
+        return "direction"  # "waves roll towards the shore": it need not be in view
+    if word in {"of", "from"} and above.lemma_ in words("making_verbs") and bare and token.tag_ == "NN":
+        return "material_noun"  # "mounds made of earth"
+    posed = any(child.dep_ == "poss" and child.pos_ == "PRON" for child in token.lefts)
+    if word == "on" and posed and lemma(token) in words("parts_to_lie_on") and above.pos_ in {"VERB", "AUX"}:
+        return "pose"  # "lying on their bellies"
     return ""
 
 
@@ -136,7 +160,9 @@ def _is_said_of_the_picture(verb: Token) -> bool:
 
 
 def _shown_by_a_picture(verb: Token) -> bool:
-    """Whether the subject of "shows" is a picture within the image: "the mural shows a lion"."""
+    """Whether what shows is a picture within the image: "the mural shows a lion", "prints featuring boats"."""
+    if verb.dep_ == "acl" and lemma(verb.head) in words("image_nouns") | words("print_words"):
+        return not is_the_picture(verb.head)
     return any(
         child.dep_ in SUBJECTS and lemma(child) in words("image_nouns") and not is_the_picture(child)
         and lemma(child) not in words("opening_nouns") - {"drawing", "painting", "sketch", "cartoon"}
@@ -154,16 +180,20 @@ def _own_or_shared(verb: Token) -> list[Token]:
 
 def _gives_light(noun: Token, above: Token) -> bool:
     """Whether the sun is only felt: "the light of the sun", "the sun shines on the roof"."""
-    if above.lower_ == "of" and lemma(above.head) in {"light", "ray", "glow", "glare"}:
+    if above.lower_ == "of" and lemma(above.head) in {"light", "ray", "glow", "glare", "angle", "warmth"}:
         return True
-    shines = above.lemma_ in {"shine", "shin", "illuminate"} and noun.dep_ in SUBJECTS
-    return shines and any(child.lower_ in {"on", "onto", "upon"} for child in above.children)
+    if noun.dep_ == "pobj" and above.lower_ in {"in", "under", "by", "from", "to", "into"}:
+        return True  # "basking in the sun"
+    if any(child.dep_ in {"acl", "relcl"} and child.lemma_ in words("shining_verbs") for child in noun.children):
+        return True
+    shines = above.lemma_ in words("shining_verbs") and noun.dep_ in SUBJECTS
+    return shines and any(child.dep_ in {"dobj", "prep", "prt"} for child in above.children)
 
 
 def _is_mirrored(token: Token) -> bool:
     """Whether a sentence says what is seen "in the reflection": only what reflects is there for certain."""
     for mirror in token.sent:
-        if mirror.lower_ in {"reflection", "reflections"} and mirror.dep_ == "pobj" and mirror.head.lower_ == "in":
+        if lemma(mirror) in {"reflection", "mirror"} and mirror.dep_ == "pobj" and mirror.head.lower_ == "in":
             return not mirror.is_ancestor(token) and not any(left.lower_ == "the" for left in token.lefts)
     return False
 
