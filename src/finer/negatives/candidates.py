@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from random import Random
 
-from finer.negatives.lexicon import Category, categories, category_of, data, families, general, sense, word_set, worn
+from finer.negatives.lexicon import (
+    Category,
+    Member,
+    categories,
+    category_of,
+    data,
+    families,
+    general,
+    sense,
+    word_set,
+    worn,
+)
 from finer.negatives.scene import Row, Scene
 from finer.scenes.attributes import attribute_text, plural_of
 from finer.scenes.phrases import article, indefinite, number_free, takes_plural
@@ -48,7 +59,7 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     size = len(category.members)
     start = rng.randrange(size) if place is None else place
     ring = [category.members[(start + step) % size] for step in range(0 if place is None else 1, size)]
-    able = [m.text for m in ring if scene.allows(m, category) and _fits_number(m.text, plural)]
+    able = [m.text for m in ring if _can_stand(scene, m, category) and _fits_number(m.text, plural)]
     if place is None:
         rng.shuffle(able)
     before = rng.randrange(_ENOUGH + 1)
@@ -61,7 +72,7 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
         others = [general(kind) for kind in sorted(category.kinds)]
         others += [categories()[name] for name in _KIN.get(category.name, ())]
         for wider in filter(None, others):
-            found += [m.text for m in wider.members if scene.allows(m, wider)]
+            found += [m.text for m in wider.members if _can_stand(scene, m, wider)]
     fitting = [name for name in dict.fromkeys(found) if _fits_number(name, plural)]
     return [_plural(name) for name in fitting] if plural else fitting
 
@@ -70,6 +81,10 @@ def exchangeable(scene: Scene, text: str, head: str) -> bool:
     """Whether a thing could itself be proposed in the place of those that may be proposed for it."""
     category = _category(scene, text, head)
     return category is not None and any(member.text == number_free(text) for member in category.members)
+
+
+def _can_stand(scene: Scene, member: Member, category: Category) -> bool:
+    return scene.allows(member, category) and scene.suits(member.text)
 
 
 def _plural(name: str) -> str:

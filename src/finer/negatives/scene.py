@@ -95,8 +95,6 @@ class Scene:
                 return False
         if names & self.vocabulary or category.kinds & self.kinds_meant:
             return False
-        if not self.closed and not fits(member.text, self.places):
-            return False
         long = tuple(name for name in names if len(name) >= _SHORTEST_TAIL)
         return not any(word.endswith(long) for word in self.vocabulary)
 
@@ -104,6 +102,10 @@ class Scene:
     def places(self) -> frozenset[str]:
         """Places that the scene may be at."""
         return places(self.vocabulary)
+
+    def suits(self, thing: str) -> bool:
+        """Whether a thing can be met where the scene is; in drawings anything can."""
+        return self.closed or fits(thing, self.places)
 
     @cached_property
     def kinds_meant(self) -> frozenset[str]:
