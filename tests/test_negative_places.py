@@ -57,7 +57,7 @@ def test_places_that_give_way_are_places() -> None:
     [
         ("oven toaster spatula", {"kitchen"}),
         ("bed pillow", {"home"}),
-        ("surfer wave", {"beach"}),
+        ("surfer wave sand", {"surf"}),
         ("tennis racket player grass", {"court"}),  # a lawn is no garden there
         ("skier slope mountain", {"snow"}),
         ("grassy park winter", {"garden"}),  # one word of winter among two of a park

@@ -153,6 +153,7 @@ def category_of(text: str, head: str, closed: bool) -> Category | None:
 def implied() -> dict[str, frozenset[str]]:
     """Return for a word of the caption the members that are likely there unsaid, as text to search in."""
     texts = {member.text for category in categories().values() for member in category.members}
+    texts |= {text for listed in data()["general"].values() for text in listed}
     found = {}
     for word, listed in data()["implied"].items():
         line = f" {listed} "
