@@ -117,6 +117,8 @@ def _is_trait(thing: Token) -> bool:
 def _parts(thing: Token) -> list[Token]:
     """Return what is coordinated after "with"; after an attribute, things begin anew: "with an outline and a house"."""
     found = [noun for noun in conjuncts(thing) if not is_alternative(noun)]
+    if len(found) == 2 and any(token.text == "," for token in thing.doc[thing.i : found[1].left_edge.i]):
+        found = found[:1]  # "a shirt with a badge, and jeans": what is set off begins anew
     if lemma(thing) in words("attribute_words"):
         return [token for token in found if lemma(token) in words("attribute_words")]
     return found
@@ -204,7 +206,7 @@ def _read_attribute_noun(entity: Entity, phrase: Phrase) -> bool:
             add_attribute(entity, "outline", colors[0], evidence)
             return True
         return phrase.lemma == "outline"
-    pattern = mapping("pattern_nouns").get(phrase.lemma)
+    pattern = mapping("pattern_nouns").get(phrase.lemma) if phrase.plural else None
     if pattern is not None and not any(category == "material" for category, _ in phrase.modifiers):
         add_attribute(entity, "pattern", pattern, evidence)
         return True

@@ -32,9 +32,8 @@ def _doubts(doc: Any) -> dict[int, str]:
     if _CACHE not in doc.user_data:
         found: dict[int, str] = {}
         for token in doc:
-            if token.i not in found:
-                for place, reason in _opened(token):
-                    found.setdefault(place, reason)
+            for place, reason in _opened(token):
+                found.setdefault(place, reason)
         doc.user_data[_CACHE] = found
     return dict(doc.user_data[_CACHE])
 
@@ -64,7 +63,9 @@ def _guesses(token: Token) -> bool:
 
 def _qualifies(token: Token) -> bool:
     """Whether a guess stands within a noun phrase: in "a possibly wooden chair" there is a chair."""
-    return _guesses(token) and token.i > 0 and (token.nbor(-1).pos_ == "DET" or token.nbor(-1).lower_ in {"its", "their"})
+    return (
+        _guesses(token) and token.i > 0 and (token.nbor(-1).pos_ == "DET" or token.nbor(-1).lower_ in {"its", "their"})
+    )
 
 
 def _infers(token: Token) -> bool:
@@ -107,7 +108,9 @@ def _end_of_complement(token: Token) -> int:
     end = _end_of_list(token, supposed=names)
     if not names:
         return end
-    breaks = (t.i for t in after[2:] if t.i < end and (t.tag_ in {"WDT", "WP"} or (t.tag_ == "IN" and t.lower_ != "of")))
+    breaks = (
+        t.i for t in after[2:] if t.i < end and (t.tag_ in {"WDT", "WP"} or (t.tag_ == "IN" and t.lower_ != "of"))
+    )
     return next(breaks, end)
 
 
@@ -119,16 +122,27 @@ def _end_of_list(token: Token, supposed: bool = False) -> int:
         other = token.doc[place]
         if other.text in _STOPS and not (other.text == "-" and not other.whitespace_):
             return place
-        if (other.text == "," and place > token.i + 1 and not _goes_on(other, supposed)) or (place > token.i and _begins_clause(other)):
+        if place > token.i + 1 and _resumes(other, token):
+            return place
+        if (other.text == "," and place > token.i + 1 and not _goes_on(other, supposed)) or (
+            place > token.i and _begins_clause(other)
+        ):
             return place
         place += 1
     return last
 
 
+def _resumes(verb: Token, opener: Token) -> bool:
+    """Whether a finite verb has its subject before a guess: "a lamp and possibly a radio stand on the desk"."""
+    clause = verb.head if verb.dep_ in {"aux", "auxpass"} else verb
+    finite = verb.tag_ in {"VBZ", "VBP", "VBD"}
+    return finite and any(child.dep_ in _SUBJECTS and child.i < opener.i for child in clause.children)
+
+
 def _goes_on(comma: Token, supposed: bool) -> bool:
     """Whether a list of guesses goes on behind a comma: "or" follows before any verb; in what is supposed, "and"."""
     for token in comma.doc[comma.i + 1 : comma.sent.end]:
-        if token.lower_ == "or" or (supposed and token.lower_ == "and"):
+        if token.lower_ in {"or", "such"} or (supposed and token.lower_ == "and"):
             return True
         if token.pos_ in {"VERB", "AUX", "ADP"} or token.text in _STOPS:
             return False
@@ -172,7 +186,7 @@ _OPENERS: tuple[tuple[Callable[[Token], bool], Callable[[Token], int], str], ...
 # ---------------------------------------------------------------- alternatives
 def is_alternative(token: Token) -> bool:
     """Whether "or" joins a word to another: neither "pier" nor "bridge" of "a pier or bridge" is stated."""
-    if _names_before_or(token):
+    if _names_before_or(token) or (token.dep_ == "dobj" and token.head.dep_ != "ROOT" and is_alternative(token.head)):
         return True
     joined_by_or = any(token.i in _alternatives(holder) for holder in _chain(token) if _bears_or(holder))
     return joined_by_or or (token.pos_ in NOUNS and _beside_or(token))
@@ -187,10 +201,11 @@ def _names_before_or(token: Token) -> bool:
 
 
 def _chain(token: Token) -> list[Token]:
-    """Return all that is coordinated with a word, itself included."""
-    found = [first_conjunct(token)]
+    """Return all that is coordinated with a word, itself included; parsers hang list items as appositions too."""
+    first = first_conjunct(token)
+    found = [first_conjunct(first.head) if first.dep_ == "appos" else first]
     for other in found:
-        found += [child for child in other.children if child.dep_ == "conj"]
+        found += [child for child in other.children if child.dep_ in {"conj", "appos"}]
     return found
 
 
@@ -200,8 +215,12 @@ def _bears_or(token: Token) -> bool:
 
 def _alternatives(holder: Token) -> set[int]:
     """Return the places of what "or" at a word joins; with commas a whole list: "a cup, a bowl or a vase"."""
-    found = {child.i for child in holder.children if child.dep_ == "conj"} | {holder.i}
-    while holder.dep_ == "conj" and not any(child.dep_ == "cc" for child in holder.head.children):
+    place = min(child.i for child in holder.children if child.dep_ == "cc" and child.lower_ == "or")
+    found = {child.i for child in holder.children if child.dep_ == "conj" and child.i > place}
+    found = {holder.i, *sorted(found)[:1]}
+    if any(child.dep_ == "cc" and child.lower_ != "or" for other in _chain(holder) for child in other.children):
+        return found  # "a bench, a cup or bowl, and a tray": no list of names
+    while holder.dep_ in {"conj", "appos"}:
         holder = holder.head
         found.add(holder.i)
     return found

@@ -174,8 +174,7 @@ def read_phrase(head: Token) -> Phrase:
             phrase.count = joined(subtree(child)).lower()
         elif child.dep_ in _MODIFIERS or child.pos_ == "ADJ":
             kept |= _modifier_tokens(child)
-    if _joined_by_or(head):
-        kept = set()  # "a red or orange ball": neither is stated
+    kept -= _alternatives(head)
     if phrase.determiner in {"a", "an"} and is_plural(head):  # "a blue top and dark pants" in one phrase
         kept = _after_and(kept)
     _read_modifiers(phrase, sorted(kept, key=lambda token: token.i))
@@ -191,10 +190,23 @@ def read_adjective(token: Token, run: list[Token]) -> Phrase:
     return phrase
 
 
-def _joined_by_or(head: Token) -> bool:
-    """Whether "or" stands among the modifiers of a noun; "two or three" is a number."""
-    between = head.doc[head.left_edge.i : head.i]
-    return any(token.lower_ == "or" and token.head.dep_ != "nummod" and token.head.i != head.i for token in between)
+def _alternatives(head: Token) -> set[Token]:
+    """Return the modifiers that "or" joins, of which none is stated: "a large dark red or orange ball"."""
+    found: set[Token] = set()
+    before = head.doc[head.left_edge.i : head.i]
+    for token in before:
+        if token.lower_ != "or" or token.head.dep_ == "nummod" or token.head.i == head.i:
+            continue
+        found.update(head.doc[token.i : head.i])
+        for other in reversed(head.doc[head.left_edge.i : token.i]):
+            if other.i < token.i - 1 and not _goes_with_color(other):
+                break
+            found.add(other)
+    return found
+
+
+def _goes_with_color(token: Token) -> bool:
+    return token.text == "-" or token.lower_ in words("colors") | words("color_modifiers")
 
 
 def _after_and(tokens: set[Token]) -> set[Token]:
@@ -296,8 +308,8 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
         phrase.selectors = (*phrase.selectors, word)
     elif word in words("ignored_adjectives") or token.tag_ in {"JJR", "JJS", "RBR", "RBS"} or _COMPARED.search(word):
         return
-    elif before and compound and f"{compound[-1]} {word}" in type_of():
-        compound.append(word)  # "paper" of "toilet paper holder" is no material
+    elif before and word in words("materials") and _is_name_part(word, compound, phrase):
+        compound.append(word)
     elif word in mapping("material_forms") or (before and word in words("materials")):
         phrase.modifiers.append(("material", mapping("material_forms").get(word, word)))
     elif (category := modifier_class(word)) is not None:
@@ -306,7 +318,7 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
     elif _MEASURED.search(word) or word in _IN_PICTURES or word in {"story", "storey"}:
         return  # "a fist-size stone", "background trees"
     elif token.pos_ in NOUNS and before and token.dep_ in {"compound", "nmod"}:
-        if _ends_a_name(token):
+        if _ends_a_name(token) or token.text.isupper():
             return
         if (token.pos_ == "NOUN" or token.is_sent_start or token.text[0].islower()) and word not in {
             phrase.name,
@@ -315,6 +327,13 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
             compound.append(word)  # brands and Latin names stay out: "Hot Wheel truck"
     elif token.pos_ != "ADV" and word.replace("-", "").isalpha() and word not in {"colored", "coloured", "shaped"}:
         phrase.unread.append(word)
+
+
+def _is_name_part(word: str, compound: list[str], phrase: Phrase) -> bool:
+    """Whether a material names no material: "paper" in "toilet paper holder", "pine" in "pine nuts"."""
+    if compound and f"{compound[-1]} {word}" in type_of():
+        return True
+    return type_of().get(phrase.lemma, "") in words("types_that_grow")
 
 
 def _ends_a_name(token: Token) -> bool:

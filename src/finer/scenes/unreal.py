@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finer.scenes.nouns import NOUNS, Token, first_conjunct, is_place_word, lemma
+from finer.scenes.nouns import NOUNS, Token, first_conjunct, is_part_of, is_place_word, lemma
 from finer.scenes.words import is_animate, type_of, words
 
 SUBJECTS = frozenset({"nsubj", "nsubjpass"})
@@ -45,6 +45,8 @@ def denied(token: Token) -> bool:
         return True
     if token.dep_ == "pobj" and token.head.lower_ in words("absence_prepositions"):
         return True
+    if token.dep_ == "pobj" and token.head.lower_ == "of" and is_part_of(token.head.head) and denied(token.head.head):
+        return True  # "no part of the roof is visible"
     verb = token.head
     if token.dep_ in {"dobj", "nsubj", "attr", "nsubjpass"}:
         return any(child.dep_ == "neg" for child in verb.children)
@@ -68,7 +70,7 @@ def unreal(token: Token) -> str:
         if node.dep_ == "prep" and node.lower_ in words("simile_prepositions") and 0 < token.i - node.i < _LIKE_REACH:
             return "likeness"
         if node.dep_ == "prep" and node.lower_ == "of" and node.i < token.i and above.pos_ in NOUNS:
-            if lemma(above) in words("image_nouns") and not is_the_picture(above):
+            if lemma(above) in words("image_nouns") | words("print_words") and not is_the_picture(above):
                 return "image_of"
             if above.lower_ in _NUMBERS:
                 return "part_of_group"
@@ -95,7 +97,9 @@ def _unreal_step(node: Token, above: Token, token: Token) -> str:
         return "guessed"
     if above.lemma_ in words("absence_verbs") and node.dep_ in {"dobj", "prep"}:
         return "negated"
-    shown = above.lemma_ in {"show", "depict", "feature", "display"} and _shown_by_a_picture(above)
+    if above.lemma_ == "reflect" and node.dep_ == "dobj" and above.tag_ != "VBN":
+        return "mirrored"
+    shown = above.lemma_ in words("showing_verbs") and _shown_by_a_picture(above)
     if shown and (node.dep_ == "dobj" or (node.lower_ == "with" and node.i < token.i)):
         return "image_of"
     if lemma(token) in words("lights_of_the_sky") and node.i == token.i and _gives_light(node, above):
@@ -156,7 +160,9 @@ def _is_said_of_the_picture(verb: Token) -> bool:
 
 
 def _shown_by_a_picture(verb: Token) -> bool:
-    """Whether the subject of "shows" is a picture within the image: "the mural shows a lion"."""
+    """Whether the subject of "shows" is a picture within the image: "the mural shows a lion", "prints featuring boats"."""
+    if verb.dep_ == "acl" and lemma(verb.head) in words("image_nouns") | words("print_words"):
+        return not is_the_picture(verb.head)
     return any(
         child.dep_ in SUBJECTS and lemma(child) in words("image_nouns") and not is_the_picture(child)
         and lemma(child) not in words("opening_nouns") - {"drawing", "painting", "sketch", "cartoon"}
@@ -178,6 +184,8 @@ def _gives_light(noun: Token, above: Token) -> bool:
         return True
     if noun.dep_ == "pobj" and above.lower_ in {"in", "under", "by", "from", "to", "into"}:
         return True  # "basking in the sun"
+    if any(child.dep_ in {"acl", "relcl"} and child.lemma_ in words("shining_verbs") for child in noun.children):
+        return True
     shines = above.lemma_ in words("shining_verbs") and noun.dep_ in SUBJECTS
     return shines and any(child.dep_ in {"dobj", "prep", "prt"} for child in above.children)
 
