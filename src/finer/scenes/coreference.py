@@ -78,9 +78,8 @@ class References:
             if reason in {"likeness", "image_of"}:
                 self._unreal[_one(phrase.lemma)] = reason
             return None
-        entity = (
-            (self._each(phrase) or self._new(phrase)) if _is_each(phrase) else self._known(phrase) or self._new(phrase)
-        )
+        same = self._each(phrase) if _is_each(phrase) else self._known(phrase)
+        entity = same or self._new(phrase)
         if phrase.possessor is not None:
             self._possessors.setdefault(entity.index, phrase.possessor)
         for category, value in phrase.modifiers:

@@ -275,7 +275,7 @@ def _bearer_of_deed(noun: Token, verb: Token) -> Token | None:
     """
     kind = noun_kind(lemma(noun)).type
     outer = first_conjunct(noun)
-    if outer.dep_ not in {"pobj", "dobj", "appos"} and outer.i == noun.i or kind is None or is_animate(lemma(noun)):
+    if (outer.dep_ not in {"pobj", "dobj", "appos"} and outer.i == noun.i) or kind is None or is_animate(lemma(noun)):
         return noun
     if verb.nbor(-1).text == "," and outer.dep_ != "dobj":
         return None

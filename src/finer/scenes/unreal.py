@@ -160,7 +160,7 @@ def _is_said_of_the_picture(verb: Token) -> bool:
 
 
 def _shown_by_a_picture(verb: Token) -> bool:
-    """Whether the subject of "shows" is a picture within the image: "the mural shows a lion", "prints featuring boats"."""
+    """Whether a picture within the image "shows" something: "the mural shows a lion", "prints featuring boats"."""
     if verb.dep_ == "acl" and lemma(verb.head) in words("image_nouns") | words("print_words"):
         return not is_the_picture(verb.head)
     return any(
