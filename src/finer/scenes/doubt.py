@@ -35,7 +35,8 @@ def _doubts(doc: Any) -> dict[int, str]:
             for place, reason in _opened(token):
                 found.setdefault(place, reason)
         doc.user_data[_CACHE] = found
-    return dict(doc.user_data[_CACHE])
+    known: dict[int, str] = doc.user_data[_CACHE]
+    return known
 
 
 def _opened(token: Token) -> Iterator[tuple[int, str]]:
