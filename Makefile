@@ -19,7 +19,7 @@ reproduce-full: .venv/ready
 test: .venv/ready-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope -p no:cacheprovider
 
-# The workflow through a real SLURM of one node, which is brought up for it and stopped again (root, 20 minutes).
+# The workflow through a real SLURM of one node, which is brought up for it and stopped again (root, 40 minutes).
 test-cluster: .venv/ready-dev
 	PYTHONPATH=src $(BIN)/python -m pytest -p no:cacheprovider -rs tests/cluster
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -85,9 +86,42 @@ def test_groups_are_of_rules_that_there_are_and_that_need_no_gpu() -> None:
     assert len(rules) == len(pairs)
     for rule in rules:
         assert rule in known, rule
-        assert not rule.startswith(("answer", "verify", "train"))
+        assert not rule.startswith(("answer", "verify", "train", "judge_h", "judge_g")) and "by_model" not in rule
     components = dict(entry.split("=") for entry in chosen["group-components"])  # type: ignore[attr-defined]
     assert set(components) <= {group for _, group in pairs}
+
+
+MODEL = {
+    "chat": {
+        "backends": {"api": {"kind": "http", "base_url": "http://127.0.0.1:1/v1"}},
+        "models": {"m": {"backend": "api", "model": "m"}},
+        "roles": {role: {"model": "m"} for role in ("extractor", "proposer", "phraser", "editor", "judge")},
+    }
+}
+BY_MODEL = {
+    "extractor": {"scene_graphs": {"extractor": "llm"}},
+    "proposer": {"negatives": {"proposer": "llm", "unheard": 4, "predictable": 1.0}},
+    "phraser and editor": {"preferences": {"phraser": "llm", "editor": "llm"}},
+    "editor": {"preferences": {"editor": "llm"}},
+    "judge": {"evaluation": {"judge": "llm"}},
+}
+
+
+@pytest.mark.parametrize("role", [None, *BY_MODEL, "paper"])
+def test_groups_can_be_submitted_whatever_roles_a_language_model_has(tmp_path: Path, role: str | None) -> None:
+    """A job outside of a group, between two of its jobs, stops the run before its first job."""
+    overlay = tmp_path / "roles.json"
+    overlay.write_text(json.dumps(MODEL | BY_MODEL[role] if role in BY_MODEL else {}))
+    preset = "paper" if role == "paper" else "smoke"
+    command = [
+        sys.executable, "-m", "snakemake", "-n", "--forceall", "--nolock", "--profile", "workflow/profiles/slurm",
+        "--configfile", f"workflow/presets/{preset}.yaml", str(overlay), "--", "all",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-2000:]
+    if role in BY_MODEL and role != "judge":
+        assert "_by_model" in said, "the role is not played by a model here"
 
 
 def test_no_two_jobs_write_the_same_file(said: str) -> None:

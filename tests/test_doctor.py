@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from finer.cli.verb import VERBS
 from finer.config import Config
 from finer.config.overlay import preset_files
 from finer.doctor import diagnose, report
 from finer.doctor.entry import Entry
-from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, pipelines, revisions
+from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, language_weights, pipelines, revisions
 from finer.doctor.machine import disk, gpus, packages, weights
 from finer.retrieval.retrieve import Lock, hand_folder, lock_file
 from finer.retrieval.sources import registry
@@ -63,6 +64,53 @@ def test_the_paper_preset_says_what_is_missing_in_one_line_each(tmp_path: Path) 
 def test_revisions_that_are_no_commits_are_named(tmp_path: Path) -> None:
     found = {entry.what for entry in revisions(paper(tmp_path))}
     assert found == {f"revision models.finer-{name}.revision" for name in ("qwen2.5-vl-7b", "internvl3.5-8b")}
+
+
+def test_an_unpinned_revision_comes_with_the_command_that_pins_it(tmp_path: Path) -> None:
+    chat = preset("paper")["chat"]
+    chat["models"]["qwen3-14b"]["revision"] = "main"
+    del chat["models"]["phi-4"]["revision"]
+    chat["models"]["unused"] = {"backend": "vllm", "model": "some/other"}
+    found = by_name(revisions(paper(tmp_path, chat=chat)))
+    for name, repo in (("qwen3-14b", "Qwen/Qwen3-14B"), ("phi-4", "microsoft/phi-4")):
+        entry = found[f"revision chat.models.{name}.revision"]
+        assert entry.state == "note" and repo in entry.found
+        assert entry.cure.endswith(f"python -m finer commit --repo {repo} --revision main")
+    assert not any("unused" in name or "gemini" in name or "gpt" in name for name in found)
+    for entry in found.values():  # the cure is a command that there is
+        assert entry.cure.split("python -m finer ")[1].split()[0] in VERBS
+    chat["backends"]["vllm"] = {"kind": "http", "base_url": "http://127.0.0.1:1/v1"}  # a server has its own weights
+    assert not any("chat" in entry.what for entry in revisions(paper(tmp_path, chat=chat)))
+
+
+def test_revisions_of_adapters_and_of_directories(tmp_path: Path) -> None:
+    values = preset("paper")
+    values["models"]["llava-1.5-7b"] |= {"adapter_repo": "a/b", "adapter_revision": "v1"}
+    values["chat"]["models"]["qwen3-14b"] |= {"model": str(tmp_path), "revision": None}
+    found = by_name(revisions(Config.model_validate(values)))
+    assert "'v1' of a/b" in found["revision models.llava-1.5-7b.adapter_revision"].found
+    assert not any("qwen3-14b" in name for name in found)
+
+
+def test_weights_of_roles_in_process_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    values = preset("paper")
+    values["chat"]["models"]["qwen3-14b"] |= {"model": str(tmp_path)}
+
+    def phi() -> Entry:
+        return by_name(language_weights(Config.model_validate(values)))["model phi-4"]
+
+    revision = values["chat"]["models"]["phi-4"]["revision"]
+    assert phi().state == "note" and phi().cure.endswith(f"hf download microsoft/phi-4 --revision {revision}")
+    snapshot = tmp_path / "hub/models--microsoft--phi-4/snapshots" / revision
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    assert phi().state == "ok" and "cache" in phi().found
+    (own,) = [entry for entry in language_weights(Config.model_validate(values)) if entry.what != "model phi-4"]
+    assert own.state == "ok" and str(tmp_path) in own.found
+    assert language_weights(Config.model_validate(preset())) == []
 
 
 def test_models_by_api_need_a_key_and_no_checkpoint(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_released_adapters_have_a_rule_of_their_own() -> None:
     plan = parsed.plan()["models"]["mine"]
     assert plan["adapter"] == "results/micro/adapters/released/mine"
     assert json.loads(plan["load"])["adapter"] == plan["adapter"]
-    assert parsed.unpinned() == ["models.mine.adapter_revision"]
+    assert parsed.unpinned() == {"models.mine.adapter_revision": ("a/b", "main")}
 
 
 # ---------------------------------------------------------------- the paper
@@ -142,8 +142,12 @@ def test_the_paper_s_models_are_entries_and_pinned_where_a_commit_is_known() -> 
     parsed = paper()
     assert {"llava-1.5-7b", "llava-1.5-13b", "llava-1.6-7b", "qwen2.5-vl-7b", "qwen3-vl-8b", "internvl3.5-8b",
             "internvl3.5-14b", "internvl3.5-38b", "gemini-2.5-flash"} == set(parsed.subjects)  # fmt: skip
-    assert parsed.unpinned() == ["models.finer-qwen2.5-vl-7b.revision", "models.finer-internvl3.5-8b.revision"]
+    assert list(parsed.unpinned()) == ["models.finer-qwen2.5-vl-7b.revision", "models.finer-internvl3.5-8b.revision"]
     page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    for name in parsed.run_here():
+        text = parsed.chat.models[name]
+        assert name in page and text.model in page and (text.revision or "")[:12] in page, name
+    assert parsed.run_here() == ["phi-4", "qwen3-14b"]
     for name, model in parsed.models.items():
         if model.repo and not model.unpinned:
             assert f"{model.repo} | {(model.revision or '')[:12]} |" in page, name

@@ -17,13 +17,14 @@ from finer.planning.disk import disk
 from finer.planning.language import FILE as LANGUAGE
 from finer.planning.language import RoleUse, Tokens, load_tokens, role_uses, write_tokens
 from finer.planning.needs import Needs
-from finer.planning.plan import Job, measured_hours, parse_jobs, plan, stage_of
-from finer.planning.shown import language_models, show
+from finer.planning.plan import STAGES, Job, measured_hours, parse_jobs, plan, stage_of
+from finer.planning.shown import disk_by_stage, language_models, show
 
 ROOT = Path(__file__).parent.parent
 COSTS = load_costs(ROOT / FILE)
 MICRO = load_files([ROOT / "config.yaml"])
 PAPER = load_files([ROOT / "config.yaml", ROOT / "workflow/presets/paper.yaml"])
+MINI = load_files([ROOT / "config.yaml", *(ROOT / f"workflow/presets/{name}.yaml" for name in ("paper", "paper-mini"))])
 # Rules without jobs of their own, or whose time is that of a download.
 UNMEASURED = (
     r"all|adapters|bases|captions|data|predictions|preferences|studies|suites|world|times|base_pinned|retrieve_\w+"
@@ -193,7 +194,47 @@ def test_the_plan_sums_jobs_and_says_what_is_assumed() -> None:
     text = show(PAPER, planned, disk(PAPER, jobs))
     assert "answer_finer" in text and "assumed" in text and "Language models" in text and "checkpoints" in text
     used = RoleUse("extractor", "gemini", 10_000, 5_000_000, 1_000_000, 12.5)
-    assert "5,000,000" in show(PAPER.model_copy(update={"chat": CHAT}), planned, {}, [used])
+    assert "5,000,000" in show(PAPER.model_copy(update={"chat": CHAT}), planned, [], [used])
+
+
+def answering(config: Config) -> list[Job]:
+    return [
+        Job("answer_finer", (("model", row),)) for row in config.rows if not config.models[row.partition("@")[0]].by_api
+    ]
+
+
+def test_disk_is_told_by_stages_of_the_plan() -> None:
+    parts = disk(PAPER, answering(PAPER))
+    assert [part.stage for part in parts] == ["models", "raw data", "tuning", "evaluation"]
+    assert {part.stage for part in parts} <= set(STAGES) and {part.basis for part in parts} == {"measured", "assumed"}
+    weights = sum(2 * (model.billions or 0) for model in PAPER.models.values() if model.family)  # bfloat16
+    sizes = {part.stage: part.gigabytes for part in parts}
+    assert sizes["models"] == weights and sizes["raw data"] == pytest.approx(0.56 * 0.2 + 5 * 1.5 + 100 * 0.5)
+    shown = disk_by_stage(parts)
+    assert f"| all        |                                 | {sum(sizes.values()):.1f} |" in shown
+    # What a plan of a few hundred scenes leaves is shown as little, not as nothing.
+    assert disk_by_stage(disk(MICRO, [])).count("under 0.1") >= 2
+    for config in (PAPER, MINI):
+        page = (ROOT / "docs/paper.md").read_text(encoding="utf-8")
+        assert disk_by_stage(disk(config, answering(config))) in page
+
+
+def test_the_plan_says_of_each_figure_whether_it_is_measured() -> None:
+    jobs = [*answering(PAPER)[:1], Job("compose", (("benchmark", "docci"),)), Job("retrieve_docci", ())]
+    uses = role_uses(PAPER, load_tokens(ROOT / LANGUAGE))
+    text = show(PAPER, plan(PAPER, COSTS, jobs), disk(PAPER, jobs), uses).split("What is measured, what assumed")[1]
+    said = {
+        line[2:].split(",")[0].split(" of steps marked")[0].split(":")[0]
+        for line in text.splitlines()
+        if line[:2] == "- "
+    }
+    assert {"GPU hours", "CPU hours", "CPU hours and memory", "Disk", "Prices", "Items"} <= said
+    assert {use.basis for use in uses} == {"rehearsal", "assumed"}
+    assert [use.role for use in uses if use.basis == "assumed"] == ["answers of gemini-2.5-flash"]
+    # Nothing is said of what is not in the plan.
+    small = show(MICRO, plan(MICRO, COSTS, [Job("compose", (("benchmark", "docci"),))]), [])
+    assert "CPU hours and memory of steps marked measured" in small
+    assert not any(word in small for word in ("GPU hours,", "Prices", "Tokens marked", "guessed"))
 
 
 CHAT = type(PAPER.chat).model_validate({
@@ -206,7 +247,7 @@ def test_a_plan_is_compared_with_a_run(tmp_path: Path) -> None:
     (tmp_path / "compose.docci.tsv").write_text("s\th:m:s\n1800\t0:30:00\n")
     assert measured_hours(tmp_path) == 0.5
     planned = plan(MICRO, COSTS, [Job("compose", (("benchmark", "docci"),))])
-    assert "A run of it took 0.50 h" in show(MICRO, planned, {}, measured=0.5)
+    assert "A run of it took 0.50 h" in show(MICRO, planned, [], measured=0.5)
     with pytest.raises(InputError, match="no benchmark files"):
         measured_hours(tmp_path / "none")
 
@@ -222,7 +263,6 @@ def test_the_verb_plans_a_preset(capsys: pytest.CaptureFixture[str], monkeypatch
 
 
 # ---------------------------------------------------------------- language models
-MINI = load_files([ROOT / "config.yaml", *(ROOT / f"workflow/presets/{name}.yaml" for name in ("paper", "paper-mini"))])
 
 
 def test_money_follows_from_counts_tokens_and_prices() -> None:

@@ -256,6 +256,16 @@ def test_the_verb_retrieves_by_the_endpoint_of_the_environment(server: Loopback,
     assert "Traceback" not in done.stderr and not (tmp_path / "other").exists()
 
 
+def test_the_commit_of_a_branch_is_printed_and_nothing_is_fetched(server: Loopback) -> None:
+    server.add_hub("me/model", {"model.safetensors": b"w"}, kind="models")
+    command = [sys.executable, "-m", "finer", "commit", "--repo", "me/model"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == f"{COMMIT}\n", done.stderr
+    assert not any("resolve" in path for path, _ in server.asked)
+    done = subprocess.run([*command, "--revision", "gone"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "at revision 'gone'" in done.stderr and "Traceback" not in done.stderr
+
+
 # ---------------------------------------------------------------- sources with conversions of their own
 def bare(name: str) -> Source:
     """The registry's entry without its counts."""

@@ -1,6 +1,6 @@
 """The workflow through a real SLURM: the same bytes as on one machine, and jobs that are stopped go on.
 
-make test-cluster        (some 20 minutes; as root)
+make test-cluster        (half an hour and more; as root)
 """
 
 from __future__ import annotations
@@ -141,10 +141,11 @@ def test_a_cancelled_job_goes_on_where_it_was(
     check(checkout, parts, before, answered)
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_a_job_over_its_time_limit_goes_on_with_more(
-    checkout: Checkout, parts: Parts, answered: dict[str, pl.DataFrame]
+    checkout: Checkout, parts: Parts, answered: dict[str, pl.DataFrame], way: list[str]
 ) -> None:
-    run = checkout.start(*arguments([], "--set-resources", "answer_finer:runtime=1 if attempt == 1 else 60"))
+    run = checkout.start(*arguments(way, "--set-resources", "answer_finer:runtime=1 if attempt == 1 else 60"))
     wait(lambda: len(parts.seen) > 3, 300, "for parts of the job")
     for process in checkout.processes("finer", "answer"):
         process.suspend()  # however fast this machine is, the job is in the middle of its blocks at its limit
@@ -157,10 +158,11 @@ def test_a_job_over_its_time_limit_goes_on_with_more(
     check(checkout, parts, before, answered)
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_after_a_kill_of_snakemake_the_next_run_goes_on(
-    checkout: Checkout, parts: Parts, answered: dict[str, pl.DataFrame]
+    checkout: Checkout, parts: Parts, answered: dict[str, pl.DataFrame], way: list[str]
 ) -> None:
-    run = checkout.start(*arguments([]))
+    run = checkout.start(*arguments(way))
     wait(lambda: len(parts.seen) > 3, 300, "for parts of the job")
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
@@ -172,7 +174,7 @@ def test_after_a_kill_of_snakemake_the_next_run_goes_on(
     wait(lambda: not checkout.slurm("squeue", "-h", "-t", "running,completing", "-j", job), 60, "for the job to end")
     before = len(parts.seen)
     checkout.run("--unlock", "--configfile", *OVERLAYS)
-    checkout.run(*arguments([]))
+    checkout.run(*arguments(way))
     check(checkout, parts, before, answered)
 
 

@@ -12,46 +12,38 @@ import pytest
 
 from finer.containers import digest
 from finer.mllm.runs import Stopwatch, run_row
+from planned_jobs import planned_jobs
 
 ROOT = Path(__file__).parents[2]
-PRESETS = ["micro", "smoke", "paper", "captions"]
+CPU, GPU = "containers/finer-cpu.sif", "containers/finer-gpu.sif"
 
 
-def listing(*arguments: str) -> dict[str, tuple[str, bool]]:
-    """Return rule -> (image, is it run on this machine and without a command) of a loaded workflow."""
-    script = f"""
-from pathlib import Path
-from snakemake.api import SnakemakeApi, OutputSettings, ResourceSettings, ConfigSettings, StorageSettings
-from snakemake.settings.types import DeploymentSettings
-with SnakemakeApi(OutputSettings()) as api:
-    whole = api.workflow(
-        resource_settings=ResourceSettings(cores=1), storage_settings=StorageSettings(),
-        config_settings=ConfigSettings(configfiles=[Path(one) for one in {list(arguments)!r}],
-                                       config={{"captions": "tests/data/captions/docci_descriptions.jsonlines"}}),
-        deployment_settings=DeploymentSettings(), snakefile=Path("workflow/Snakefile"))
-    flow = whole._workflow
-    for rule in flow.rules:
-        print("RULE", rule.name, rule.container_img, bool(rule.shellcmd))
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    rows = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RULE ")]
-    return {name: (image, command == "True") for name, image, command in rows}
+def images(target: str, *files: Path) -> dict[str, set[str]]:
+    """Return the images of the jobs that are planned for a target, by rule."""
+    found: dict[str, set[str]] = {}
+    for job in planned_jobs(target, *files):
+        found.setdefault(job["rule"], set()).add(job["image"])
+    return found
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_rule_with_a_command_names_an_image(preset: str) -> None:
-    rules = listing(*([] if preset == "micro" else [f"workflow/presets/{preset}.yaml"]))
-    with_command = {name: image for name, (image, command) in rules.items() if command}
-    assert len(with_command) > 5
-    assert set(with_command.values()) == {"containers/finer-cpu.sif"}
+@pytest.mark.parametrize(
+    ("preset", "target", "expected"),
+    [("micro", "all", {CPU}), ("smoke", "all", {CPU}), ("captions", "captions", {CPU}), ("paper", "all", {CPU, GPU})],
+)
+def test_every_job_names_an_image(preset: str, target: str, expected: set[str], tmp_path: Path) -> None:
+    captions = tmp_path / "own.yaml"
+    captions.write_text("captions: tests/data/captions/docci_descriptions.jsonlines\n")
+    files = [] if preset == "micro" else [ROOT / f"workflow/presets/{preset}.yaml"]
+    rules = images(target, *files, captions)
+    assert len(rules) > 5
+    assert {image for named in rules.values() for image in named} == expected
 
 
-def test_rules_that_load_models_take_the_gpu_image_when_there_is_one(tmp_path: Path) -> None:
+def test_jobs_that_load_models_take_the_gpu_image_when_there_is_one(tmp_path: Path) -> None:
     overlay = tmp_path / "gpu.yaml"
     overlay.write_text("containers: {gpu: images/gpu.sif}\n")
-    rules = {name: image for name, (image, _) in listing(str(overlay)).items()}
-    on_gpu = {name for name, image in rules.items() if image == "images/gpu.sif"}
+    rules = images("all", overlay)
+    on_gpu = {name for name, named in rules.items() if named == {"images/gpu.sif"}}
     assert {"answer_finer", "answer_granularity", "verify_0", "train_adapter"} <= on_gpu
     assert not {"compose", "finer_benchmarks", "world_docci", "estimates_finer"} & on_gpu
 

@@ -230,9 +230,9 @@ for k in VERIFIED:
         benchmark:
             f"{OUT}/benchmarks/verify_{k}.{{benchmark}}.tsv"
         conda:
-            "../../envs/finer.yaml"
+            software.conda(f"verify_{k}")
         container:
-            GPU_IMAGE
+            software.image(f"verify_{k}")
         threads: need.threads(f"verify_{k}")
         resources:
             **need(f"verify_{k}"),

@@ -84,9 +84,9 @@ for suite, (source, benchmarks) in ASKED.items():
         benchmark:
             f"{OUT}/benchmarks/answer_{suite}.{{model}}.tsv"
         conda:
-            "../../envs/finer.yaml"
+            software.conda(f"answer_{suite}")
         container:
-            GPU_IMAGE
+            software.image(f"answer_{suite}")
         threads: need.threads(f"answer_{suite}")
         resources:
             **need(f"answer_{suite}"),
@@ -247,7 +247,10 @@ if CFG.compared():
         wildcard_constraints:
             model="|".join(CFG.compared()),
         conda:
-            "../../envs/finer.yaml"
+            software.conda("parity")
+        container:
+            software.image("parity")
+        threads: need.threads("parity")
         resources:
             **need("parity"),
         params:

@@ -17,7 +17,10 @@ rule scene_graphs_by_model:
     wildcard_constraints:
         benchmark=CFG.extracted("llm"),
     conda:
-        "../../envs/finer.yaml"
+        software.conda("scene_graphs_by_model")
+    container:
+        software.image("scene_graphs_by_model")
+    threads: need.threads("scene_graphs_by_model")
     resources:
         **need("scene_graphs_by_model"),
         chat=1,
@@ -54,7 +57,10 @@ for k in ROUNDS:
         wildcard_constraints:
             benchmark=CFG.proposed("llm"),
         conda:
-            "../../envs/finer.yaml"
+            software.conda(f"propose_by_model_{k}")
+        container:
+            software.image(f"propose_by_model_{k}")
+        threads: need.threads(f"propose_by_model_{k}")
         resources:
             **need(f"propose_by_model_{k}"),
             chat=1,

@@ -36,9 +36,9 @@ else:
         wildcard_constraints:
             model=CFG.sources("recipe"),
         conda:
-            "../../envs/finer.yaml"
+            software.conda("base_train")
         container:
-            GPU_IMAGE
+            software.image("base_train")
         resources:
             **need("base_train"),
         params:
@@ -83,7 +83,7 @@ rule retrieve_adapter:
         repo=lookup("models/{model}/adapter_repo", within=PLAN),
         revision=lookup("models/{model}/adapter_revision", within=PLAN),
     shell:
-        "python -m finer retrieve-model --repo {params.repo} --revision {params.revision} --out {output}"
+        "python -m finer retrieve --repo {params.repo} --revision {params.revision} --out {output}"
         " 2> >(tee {log} >&2)"
 
 

@@ -105,7 +105,10 @@ if CFG.preferences.phraser == "llm":
         wildcard_constraints:
             source=CAPTIONED,
         conda:
-            "../../envs/finer.yaml"
+            software.conda("phrase_by_model")
+        container:
+            software.image("phrase_by_model")
+        threads: need.threads("phrase_by_model")
         resources:
             **need("phrase_by_model"),
             chat=1,
@@ -165,7 +168,10 @@ if CFG.preferences.editor == "llm":
         wildcard_constraints:
             source=CAPTIONED,
         conda:
-            "../../envs/finer.yaml"
+            software.conda("edit_by_model")
+        container:
+            software.image("edit_by_model")
+        threads: need.threads("edit_by_model")
         resources:
             **need("edit_by_model"),
             chat=1,

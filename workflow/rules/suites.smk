@@ -94,9 +94,9 @@ for group, entry in GROUPS.items():
         wildcard_constraints:
             model=entry.pattern,
         conda:
-            "../../envs/finer.yaml"
+            software.conda(f"answer_{group}_suites")
         container:
-            GPU_IMAGE
+            software.image(f"answer_{group}_suites")
         threads: need.threads(f"answer_{group}_suites")
         resources:
             **need(f"answer_{group}_suites"),
@@ -140,7 +140,10 @@ for group, entry in GROUPS.items():
             wildcard_constraints:
                 model=entry.pattern,
             conda:
-                "../../envs/finer.yaml"
+                software.conda(f"{role}_{group}_suites")
+            container:
+                software.image(f"{role}_{group}_suites")
+            threads: need.threads(f"{role}_{group}_suites")
             resources:
                 **need(f"{role}_{group}_suites"),
                 chat=1,
@@ -243,8 +246,6 @@ rule judge_agreement:
         f"{OUT}/benchmarks/judge_agreement.tsv"
     conda:
         "../../envs/finer.yaml"
-    container:
-        GPU_IMAGE
     resources:
         **need("judge_agreement"),
     params:

@@ -17,9 +17,9 @@ rule train_adapter:
     benchmark:
         f"{OUT}/benchmarks/train_adapter.{{tuned}}.tsv"
     conda:
-        "../../envs/finer.yaml"
+        software.conda("train_adapter")
     container:
-        GPU_IMAGE
+        software.image("train_adapter")
     threads: need.threads("train_adapter")
     resources:
         **need("train_adapter"),

@@ -65,3 +65,11 @@ def retrieve(a: Arguments) -> None:
         fetching.retrieve_model(a.repo, a.revision, a.out)
     else:
         raise InputError("nothing to retrieve", expected="--source and --data, or --repo, --revision and --out")
+
+
+@verb("repo", ("revision?", {"default": "main", "help": "a branch or a tag; main if not given"}))
+def commit(a: Arguments) -> None:
+    """Print the commit that a hub repository is at, to pin a model's revision in the configuration."""
+    from finer.retrieval import hub
+
+    print(hub.commit(a.repo, a.revision))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from finer.cli.verb import Arguments, settings, verb
 
 
-@verb("suite", "seed", "count", "out")
+@verb("suite", ("seed", {"type": int}), ("count", {"type": int, "help": "items, about"}), "out")
 def world_suite(a: Arguments) -> None:
     """Write a suite's official files from the micro world."""
     from finer.world.suites.writing import write_suite
 
-    write_suite(a.suite, int(a.seed), int(a.count), a.out)
+    write_suite(a.suite, a.seed, a.count, a.out)
 
 
 @verb("config", "wording", "out", "drops")

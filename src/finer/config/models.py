@@ -15,6 +15,11 @@ _PIXEL_FAMILIES = ("qwen2_5_vl", "qwen3_vl")  # images are resized to within a n
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
+def is_commit(revision: str | None) -> bool:
+    """Tell whether a revision is a commit: branches and tags move."""
+    return bool(_COMMIT.fullmatch(revision or ""))
+
+
 class Model(Section):
     """One MLLM: a directory (or hub id) that the transformers Auto classes load, or a model by API."""
 
@@ -53,7 +58,7 @@ class Model(Section):
     adapter_revision: str | None = Field(None, description="commit, tag or branch of the adapter's repository")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = Field("cpu", description="torch device, or auto: spread over the devices that there are")
-    gpus: int = Field(1, ge=1, description="GPUs that its jobs ask for, if `device` is not cpu")
+    gpus: int = Field(1, ge=1, description="GPUs that its jobs ask for, if `device` is not cpu or `engine` is vllm")
     max_memory: dict[str, str] = Field(
         {}, description='device auto: number of a GPU, or cpu -> the most that it takes ({"0": 20GiB, cpu: 64GiB})'
     )
@@ -92,15 +97,20 @@ class Model(Section):
         return float(found[1]) if found else None
 
     @property
+    def on_gpus(self) -> bool:
+        """Whether its jobs run on GPUs: `device` says so, and vLLM runs nowhere else."""
+        return self.device != "cpu" or self.engine == "vllm"
+
+    @property
     def by_api(self) -> bool:
         """Whether another machine asks it: no checkpoint is needed here."""
         return self.engine == "http"
 
     @property
-    def unpinned(self) -> list[str]:
-        """The keys of revisions that are no commits, so that the repository may change below them."""
-        given = {"revision": self.repo, "adapter_revision": self.adapter_repo}
-        return [key for key, repo in given.items() if repo and not _COMMIT.fullmatch(getattr(self, key) or "")]
+    def unpinned(self) -> dict[str, tuple[str, str]]:
+        """Key of a revision that is no commit -> its repository, which may change below it, and the revision."""
+        given = {"revision": (self.repo, self.revision), "adapter_revision": (self.adapter_repo, self.adapter_revision)}
+        return {key: (repo, name or "") for key, (repo, name) in given.items() if repo and not is_commit(name)}
 
     @model_validator(mode="after")
     def _one_source(self) -> Model:

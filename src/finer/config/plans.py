@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from finer.config import groups
 from finer.config.engines import to_compare
+from finer.config.models import is_commit
 from finer.config.parts import Parts
 from finer.config.sections import (
     CAPTIONED,
@@ -151,9 +153,31 @@ class Plans(Parts):
             load["api"] |= {"name": entry.chat, "budget": self.chat.budget, "cache": self.resolve(self.chat.cache)}
         return load
 
-    def unpinned(self) -> list[str]:
-        """Return the keys of models' revisions that are no commits: what they name may change."""
-        return [f"models.{name}.{key}" for name, model in self.models.items() for key in model.unpinned]
+    def unpinned(self) -> dict[str, tuple[str, str]]:
+        """Return, of weights that no commit pins, the key of the revision -> their repository and the revision.
+
+        MLLMs and their released adapters, and language models that a role runs in process, unless they are a
+        directory: a server by API has its own.
+        """
+        found = {
+            f"models.{name}.{key}": at for name, model in self.models.items() for key, at in model.unpinned.items()
+        }
+        for name in self.run_here():
+            model = self.chat.models[name]
+            if not Path(model.model).is_dir() and not is_commit(model.revision):
+                found[f"chat.models.{name}.revision"] = (model.model, model.revision or "main")
+        return found
+
+    def run_here(self) -> list[str]:
+        """Return the models of `chat.models` that a role's jobs run in their own process."""
+        roles = [role for role in self.chat.roles if self.role(role, access=False)]
+        named = [self.chat.roles[role].model for role in roles]
+        if "proposer" in roles:
+            named += [entry.proposer_model for entry in self.benchmarks.values() if entry.proposer_model]
+        chat = self.chat
+        return [
+            name for name in chat.models if name in named and chat.backends[chat.models[name].backend].kind != "http"
+        ]
 
     def compared(self) -> dict[str, list[str]]:
         """Model whose engine is not that of most rows -> the two engines that have to agree on it, the usual first."""

@@ -192,7 +192,9 @@ class Containers(Section):
 
     cpu: str = Field("containers/finer-cpu.sif", description="image of every rule")
     gpu: str | None = Field(
-        None, description="image of the rules that load models (answers, verification, training); null: that of `cpu`"
+        None,
+        description="image of the jobs that load models (answers, verification, training, roles of language models in "
+        "process); null: that of `cpu`",
     )
 
 

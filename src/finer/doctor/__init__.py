@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from finer.config import Config
 from finer.doctor.entry import Entry
-from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, pipelines, revisions
+from finer.doctor.inputs import checkpoints, data_sets, given_files, keys, language_weights, pipelines, revisions
 from finer.doctor.machine import disk, engines, gpus, packages, python, tools
 
 __all__ = ["Entry", "diagnose", "report"]
@@ -17,7 +17,8 @@ def diagnose(config: Config) -> list[Entry]:
     """Return all findings, those of the machine first."""
     data, models = data_sets(config), checkpoints(config)
     machine = [python(), *packages(), *pipelines(config), *gpus(config), *engines(config), *tools(), *keys(config)]
-    return [*machine, *data, *given_files(config), *models, *revisions(config), *disk(config, data, models)]
+    return [*machine, *data, *given_files(config), *models, *language_weights(config), *revisions(config),
+            *disk(config, data, models)]  # fmt: skip
 
 
 def report(entries: list[Entry]) -> tuple[str, bool]:

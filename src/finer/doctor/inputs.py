@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finer.config import Config
+from finer.config.language import LanguageModel
 from finer.config.models import Model
 from finer.doctor.entry import Entry
 from finer.doctor.machine import weights
@@ -87,12 +88,32 @@ def checkpoints(config: Config) -> list[Entry]:
     ]  # fmt: skip
 
 
+def language_weights(config: Config) -> list[Entry]:
+    """Return where the weights of language models are that roles run in process: no rule retrieves them."""
+    return [_language_weights(name, config.chat.models[name]) for name in config.run_here()]
+
+
+def _language_weights(name: str, model: LanguageModel) -> Entry:
+    what, at = f"model {name}", f"{model.model}@{model.revision or 'main'}"
+    if Path(model.model).is_dir():
+        return Entry("ok", what, f"directory {model.model}")
+    from huggingface_hub import try_to_load_from_cache
+
+    # With a revision that is no commit this is what the cache took it for the last time.
+    if isinstance(try_to_load_from_cache(model.model, "config.json", revision=model.revision), str):
+        return Entry("ok", what, f"{at}: in the hub's cache")
+    return Entry("note", what, f"{at}: not in the hub's cache; the job that asks it fetches it",
+                 f"for nodes without a network: hf download {model.model} --revision {model.revision or 'main'}",
+                 )  # fmt: skip
+
+
 def revisions(config: Config) -> list[Entry]:
     """Return the revisions that are no commits: what they name may change between two retrievals."""
     return [
-        Entry("note", f"revision {key}", "names a branch or a tag",
-              "give a commit; what was retrieved is recorded in revision.txt")
-        for key in config.unpinned()
+        Entry("note", f"revision {key}", f"'{revision}' of {repo} is no commit: what it names may change",
+              f"set it to the commit that this prints: python -m finer commit --repo {repo} --revision {revision}",
+              )
+        for key, (repo, revision) in config.unpinned().items()
     ]  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def engines(config: Config) -> list[Entry]:
 
 def gpus(config: Config) -> list[Entry]:
     """Return what GPUs there are, and models that fit on none of them, or not on all together."""
-    asked = {name: model for name, model in config.models.items() if model.device != "cpu"}
+    asked = {name: model for name, model in config.models.items() if model.on_gpus}
     trained = bool(config.adapters) and config.tuning.device == "cuda"
     own = in_process(config)
     if not asked and not trained and not own:

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from random import Random
 
-from finer.negatives.lexicon import Category, categories, category_of, data, families, general, word_set
+from finer.negatives.lexicon import (
+    Category,
+    Member,
+    categories,
+    category_of,
+    data,
+    families,
+    general,
+    sense,
+    word_set,
+    worn,
+)
 from finer.negatives.scene import Row, Scene
 from finer.scenes.attributes import attribute_text, plural_of
 from finer.scenes.phrases import article, indefinite, number_free, takes_plural
@@ -14,8 +25,12 @@ from finer.scenes.words import predicate_class, type_of
 from finer.scenes.words import words as words_of
 
 _ENOUGH = 4  # candidates; fewer make no set of negatives
-_TAME = frozenset({"animal_pet", "animal_farm"})
-_UNTAMED = frozenset({"bird", "reptile", "insect", "sea_animal"})
+_ANIMALS = frozenset({"animal_pet", "animal_farm", "animal_wild", "bird", "reptile", "insect", "sea_animal"})
+# Where few of its own category fit a place, an animal is replaced by others that are met there.
+_KIN = {
+    "pet": ("farm", "bird", "wild"), "farm": ("wild", "pet", "bird"), "wild": ("farm", "pet", "bird"),
+    "bird": ("pet", "wild", "farm"), "reptile": ("bird", "wild", "pet"),
+}  # fmt: skip
 PREDICATE_SHARE = 0.2  # of relations that could also be changed by their object
 
 
@@ -38,33 +53,42 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     middle, it could be told from the four without looking.
     """
     category = _category(scene, text, head)
-    if category is None:
+    if category is None or not category.members:
         return []
     place = category.place(number_free(text), number_free(head))
     size = len(category.members)
     start = rng.randrange(size) if place is None else place
     ring = [category.members[(start + step) % size] for step in range(0 if place is None else 1, size)]
-    able = [m.text for m in ring if scene.allows(m, category) and _fits_number(m.text, plural)]
-    able = [name for name in able if name not in scene.misplaced]  # rather none than a hedge in a kitchen
+    able = [m.text for m in ring if _can_stand(scene, m, category) and _fits_number(m.text, plural)]
     if place is None:
         rng.shuffle(able)
     before = rng.randrange(_ENOUGH + 1)
     near = [*able[: _ENOUGH - before], *able[max(0, len(able) - before) :]]
     rest = able[_ENOUGH - before : len(able) - before]
     found = [*near, *(name for pair in zip_longest(rest, reversed(rest)) for name in pair if name)]
-    if len(found) < _ENOUGH:  # the caption names the kind ("ship"), so that any member may be meant
-        for kind in sorted(category.kinds):
-            wider = general(kind)
-            members = () if wider is None else wider.members
-            found += [member.text for member in members if scene.allows(member, Category(kind, (), frozenset()))]
+    if (
+        len(found) < _ENOUGH
+    ):  # the caption names the kind ("ship"), so that any member may be meant, or few fit the place
+        others = [general(kind) for kind in sorted(category.kinds)]
+        others += [categories()[name] for name in _KIN.get(category.name, ())]
+        for wider in filter(None, others):
+            found += [m.text for m in wider.members if _can_stand(scene, m, wider)]
     fitting = [name for name in dict.fromkeys(found) if _fits_number(name, plural)]
-    return [plural_of(name) for name in fitting] if plural else fitting
+    return [_plural(name) for name in fitting] if plural else fitting
 
 
 def exchangeable(scene: Scene, text: str, head: str) -> bool:
     """Whether a thing could itself be proposed in the place of those that may be proposed for it."""
     category = _category(scene, text, head)
     return category is not None and any(member.text == number_free(text) for member in category.members)
+
+
+def _can_stand(scene: Scene, member: Member, category: Category) -> bool:
+    return scene.allows(member, category) and scene.suits(member.text)
+
+
+def _plural(name: str) -> str:
+    return name if takes_plural(name, plural=False) else plural_of(name)
 
 
 def _fits_number(name: str, plural: bool) -> bool:
@@ -75,20 +99,30 @@ def _fits_number(name: str, plural: bool) -> bool:
 
 
 def _category(scene: Scene, text: str, head: str) -> Category | None:
+    if not scene.closed and (meant := sense(number_free(head), scene.vocabulary)) != number_free(head):
+        text = head = meant
     found = category_of(text, head, scene.closed)
     if found is None or found.name not in {"body_part", "animal_part"}:
         return found
-    persons = any(kind.startswith("person") for kind in scene.types)
-    if scene.types & _TAME and not (persons and found.name == "body_part"):
-        return categories()["pet_gear"]  # a cat's ear is replaced by a collar rather than by a horn
     if found.name == "animal_part" and "aircraft" in scene.types:
-        return categories()["aircraft_gear"]  # the tail and wings of a plane
-    wild = any(kind.startswith("animal_") for kind in scene.types) or scene.types & _UNTAMED
-    if found.name == "animal_part" or (wild and not persons):
-        return categories()["nearby"]  # a beetle's leg by a twig rather than by a trunk
-    if not persons and not words_of("body_likenesses") & scene.vocabulary:
-        return None  # the hands of a clock
-    return categories()["wearable"]
+        return None  # the tail and wings of a plane
+    being = "person" if number_free(head) in word_set("human_parts") and not scene.closed else _being(scene)
+    return None if being is None else worn(being, number_free(head))
+
+
+def _being(scene: Scene) -> str | None:
+    """Return whose body a part belongs to, where the scene leaves no doubt."""
+    persons = any(kind.startswith("person") for kind in scene.types)
+    animals = scene.types & _ANIMALS
+    if persons or animals:
+        if persons and animals:
+            return None
+        if persons:
+            return "person"
+        if "horse" in scene.vocabulary:
+            return "horse"
+        return "pet" if animals == {"animal_pet"} else None
+    return "person" if words_of("body_likenesses") & scene.vocabulary else None  # not the hands of a clock
 
 
 def for_object(scene: Scene, row: Row, rng: Random) -> list[list[Candidate]]:

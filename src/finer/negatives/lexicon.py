@@ -12,6 +12,8 @@ import yaml
 from finer.scenes.phrases import number_free
 from finer.scenes.words import noun_kind, type_of
 
+_WORN = frozenset({"clothing", "accessory"})  # types whose compounds are replaced like their heads ("cowboy hat")
+
 
 @dataclass(frozen=True)
 class Member:
@@ -87,23 +89,40 @@ def closed_category() -> Category:
 
 @cache
 def general(noun: str) -> Category | None:
-    """Return the candidates of a noun that is too general for its category ("building"), or None."""
+    """Return the candidates of a noun that its category would suit badly ("building"), or None if it suits."""
     texts = data()["general"].get(noun)
-    if not texts:
-        return None
+    return None if texts is None else _listed(f"general {noun}", texts)
+
+
+def _listed(name: str, texts: list[str]) -> Category:
+    """Return a category of these things, with the other names that they have anywhere in the lexicon."""
     known = {member.text: member for category in categories().values() for member in category.members}
     also = {text: Member(text, frozenset(str(names).split())) for text, names in data()["also"].items()}
-    members = tuple(known.get(text, also.get(text, Member(text, frozenset()))) for text in texts)
-    return Category(f"general {noun}", members, frozenset())
+    return Category(
+        name, tuple(known.get(text, also.get(text, Member(text, frozenset()))) for text in texts), frozenset()
+    )
 
 
 @cache
-def settings() -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
-    """Return (words that tell of a setting, things that stand only in it) of indoors and of outdoors."""
-    return tuple(
-        (frozenset(data()[name]["words"].split()), frozenset(w.replace("_", " ") for w in data()[name]["only"].split()))
-        for name in ("indoors", "outdoors")
-    )
+def worn(being: str, part: str) -> Category | None:
+    """Return what a being ("person", "pet", "horse") may wear on a part of its body, or None."""
+    for zone in data()["bodies"][being]:
+        if part.replace(" ", "_") in str(zone["parts"]).split():
+            return _listed(f"worn by a {being}", zone["worn"])
+    return None
+
+
+@cache
+def sense(noun: str, vocabulary: frozenset[str]) -> str:
+    """Return the noun that stands for this one's sense among these words; mostly itself."""
+    entry = data()["senses"].get(noun)
+    if (
+        entry is None
+        or not set(entry["words"].split()) & vocabulary
+        or set(entry.get("unless", "").split()) & vocabulary
+    ):
+        return noun
+    return str(entry["as"])
 
 
 @cache
@@ -121,7 +140,7 @@ def category_of(text: str, head: str, closed: bool) -> Category | None:
     text, head = number_free(text), number_free(head)
     if closed and closed_category().place(text, head) is not None:
         return closed_category()
-    named = text != head and (text in type_of() or text in _by_text())
+    named = text != head and (text in type_of() or text in _by_text()) and noun_kind(head, text).type not in _WORN
     if (found := general(text) or (None if named else general(head))) is not None:
         return found
     kind = noun_kind(head, text).type

@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
-from finer.negatives.lexicon import Category, Member, closed_category, implied, needs, settings
+from finer.negatives.lexicon import Category, Member, closed_category, implied, needs
+from finer.negatives.places import fits, places
 from finer.scenes.phrases import number_free
 from finer.scenes.words import noun_kind
 
 _WORD = re.compile(r"[a-z][a-z'-]*")
 _CLOSED_SHARE = 0.8  # of the objects must be shapes: a remark about "the paper" does not open a drawing of shapes
+_DEFINITE = frozenset(["the", "this", "that", "these", "those", "both", "its", "their", "his", "her", "each"])
 _SHORTEST_TAIL = 3  # letters of a word that forbids as the end of a longer one: "boxcar" forbids "car"
 Row = Mapping[str, Any]
 
@@ -90,18 +93,29 @@ class Scene:
             names.add(member.text.split()[-1])
             if f" {member.text} " in self.line or f"|{member.text.replace(' ', '')}|" in self.squeezed:
                 return False
-        if names & self.vocabulary or category.kinds & self.vocabulary:
+        if names & self.vocabulary or category.kinds & self.kinds_meant:
             return False
         long = tuple(name for name in names if len(name) >= _SHORTEST_TAIL)
         return not any(word.endswith(long) for word in self.vocabulary)
 
     @cached_property
-    def misplaced(self) -> frozenset[str]:
-        """Things that stand only indoors, if the scene is outdoors, and the other way round."""
-        inner, outer = (len(told & self.vocabulary) for told, _ in settings())
-        if self.closed or inner == outer:
-            return frozenset()
-        return settings()[0 if outer > inner else 1][1]
+    def places(self) -> frozenset[str]:
+        """Places that the scene may be at."""
+        return places(self.vocabulary)
+
+    def suits(self, thing: str) -> bool:
+        """Whether a thing can be met where the scene is; in drawings anything can."""
+        return self.closed or fits(thing, self.places)
+
+    @cached_property
+    def kinds_meant(self) -> frozenset[str]:
+        """Words that name a thing of their own rather than one named before ("the animal", "both animals")."""
+        found: set[str] = set()
+        for text in self.texts:
+            for before, word in pairwise(["", *_WORD.findall(text.lower())]):
+                if before not in _DEFINITE:
+                    found.add(number_free(word))
+        return frozenset(found)
 
     def values(self, head: str, attribute_class: str) -> set[str]:
         """Return the values of a class that any thing of this kind has: a negative must be false of all of them."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -39,7 +40,10 @@ _LETTER_TOKENS = 2  # what a model by API writes to answer
 
 @dataclass(frozen=True)
 class RoleUse:
-    """What one role of a language model will read and write; ``money`` at configured prices."""
+    """What one role of a language model will read and write; ``money`` at configured prices.
+
+    ``basis``: whether tokens an item are those of a rehearsal, or assumed (`cluster`).
+    """
 
     role: str
     model: str
@@ -47,6 +51,7 @@ class RoleUse:
     tokens_in: int
     tokens_out: int
     money: float
+    basis: Literal["rehearsal", "assumed"] = "rehearsal"
 
 
 @dataclass(frozen=True)
@@ -81,20 +86,32 @@ def load_tokens(file: Path = FILE) -> dict[str, Tokens]:
     }
 
 
-def in_process(config: Config, step: str, wildcards: Mapping[str, str]) -> InProcess | None:
-    """Return the model that a step's job runs itself on GPUs; None if it asks a server, or no model at all."""
-    role = next((name for begin, name in _STEPS.items() if step.startswith(begin)), None)
+def asked_here(config: Config, step: str, wildcards: Mapping[str, str]) -> LanguageModel | None:
+    """Return the language model that a step's job runs in its own process; None if it asks a server, or nobody."""
+    role = _role(step)
     if role is None or not config.role(role, access=False):
         return None
     benchmark = config.benchmarks.get(wildcards.get("benchmark", ""))
     own = benchmark.proposer_model if benchmark is not None and role == "proposer" else None
     model = config.chat.models[own or config.chat.roles[role].model]
+    return None if config.chat.backends[model.backend].kind == "http" else model
+
+
+def in_process(config: Config, step: str, wildcards: Mapping[str, str]) -> InProcess | None:
+    """Return what a step's job asks on GPUs of its own; None if it has no model in its process, or one on the CPU."""
+    role, model = _role(step), asked_here(config, step, wildcards)
+    if role is None or model is None:
+        return None
     backend = config.chat.backends[model.backend]
-    if backend.kind == "http" or (backend.kind == "transformers" and model.device == "cpu"):
+    if backend.kind == "transformers" and model.device == "cpu":
         return None
     used = load_tokens()["judge" if role == "second_judge" else role]
     gpus = int(backend.options.get("tensor_parallel_size", 1))
     return InProcess(gpus, _billions(model), used.read + used.written)
+
+
+def _role(step: str) -> RoleName | None:
+    return next((name for begin, name in _STEPS.items() if step.startswith(begin)), None)
 
 
 def _billions(model: LanguageModel) -> float:
@@ -147,7 +164,8 @@ def _answers(config: Config) -> Iterator[RoleUse]:
     for name in config.subjects:
         if (model := config.models[name].chat) is not None:
             written = _LETTER_TOKENS + config.models[name].thinking_tokens
-            yield _use(config, f"answers of {name}", model, asked, asked * a_question, asked * written)
+            use = _use(config, f"answers of {name}", model, asked, asked * a_question, asked * written)
+            yield replace(use, basis="assumed")
 
 
 def _one_way(counts: Counts) -> Callable[[str], int]:

@@ -64,13 +64,13 @@ class Needs:
         longest = self.config.cluster.longest
 
         def mem_mb(wildcards: Any, attempt: int) -> int:
-            return self.estimate(cost.step, _values(wildcards)).asked_mb * attempt
+            return self.estimate(cost.step, values_of(wildcards)).asked_mb * attempt
 
         def runtime(wildcards: Any, attempt: int) -> int:
-            return min(longest, self.estimate(cost.step, _values(wildcards)).asked_minutes * attempt)
+            return min(longest, self.estimate(cost.step, values_of(wildcards)).asked_minutes * attempt)
 
         def gpu(wildcards: Any) -> int:
-            return self.estimate(cost.step, _values(wildcards)).gpus
+            return self.estimate(cost.step, values_of(wildcards)).gpus
 
         def gpu_model(wildcards: Any) -> str:
             return (self.config.cluster.gpu_model or "") if gpu(wildcards) else ""
@@ -85,7 +85,7 @@ class Needs:
     def threads(self, rule: str) -> Callable[[Any], int]:
         """Return the cores of a rule's jobs, as a function of a job's wildcards."""
         step = cost_of(rule, self.costs).step
-        return lambda wildcards: self.estimate(step, _values(wildcards)).cores
+        return lambda wildcards: self.estimate(step, values_of(wildcards)).cores
 
     def estimate(self, step: str, wildcards: Wildcards) -> Estimate:
         """Return what a job of a step is expected to take."""
@@ -144,7 +144,7 @@ class Needs:
         model = self.config.models[name]
         if model.by_api and step != "parity":  # its weights are on another machine
             return None, 0
-        return model, model.gpus * (model.device != "cpu")
+        return model, model.gpus * model.on_gpus
 
     def _training(self, tuned: str) -> Training:
         return self.config.training(*tuned.split(AT))
@@ -158,7 +158,7 @@ class Needs:
             return any(self._model(step, {"tuned": name})[1] for name in config.tuned())
         if step.startswith("verify"):
             return config.negatives.verification == "mllm" and self._model(step, {})[1] > 0
-        return step.startswith(("answer", "parity")) and any(model.device != "cpu" for model in config.models.values())
+        return step.startswith(("answer", "parity")) and any(model.on_gpus for model in config.models.values())
 
 
 def needs(config: Config, root: str | Path = ".") -> Needs:
@@ -166,5 +166,6 @@ def needs(config: Config, root: str | Path = ".") -> Needs:
     return Needs(config, load_costs(Path(root) / FILE))
 
 
-def _values(wildcards: Any) -> dict[str, str]:
+def values_of(wildcards: Any) -> dict[str, str]:
+    """Return a job's wildcards as a mapping."""
     return dict(wildcards.items())

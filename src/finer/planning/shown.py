@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from finer.config import Config
+from finer.planning.disk import Part
 from finer.planning.language import RoleUse
 
 _HOURS = ("cpu_hours", "gpu_hours", "longest_hours")
@@ -17,7 +18,7 @@ _SMALL = 0.02  # steps below this share of all hours are summed in one line of t
 def show(
     config: Config,
     planned: pl.DataFrame,
-    disk: Mapping[str, float],
+    disk: Sequence[Part],
     roles: Sequence[RoleUse] = (),
     measured: float | None = None,
 ) -> str:
@@ -25,17 +26,16 @@ def show(
 
     Args:
         planned: what ``plan`` returned.
-        disk: gigabytes by kind.
+        disk: what each stage leaves on disk.
         roles: what the language models' roles will read and write.
         measured: hours that all jobs of a run of this preset took, to compare with.
     """
     parts = [
         f"Plan of the preset '{config.preset}': {planned['jobs'].sum()} jobs",
         _steps(planned),
-        "Disk (GB)",
-        _table(("What", "GB"), [[kind, f"{size:,.1f}"] for kind, size in disk.items() if size >= 0.05]),
+        disk_by_stage(disk),
         language_models(config, roles),
-        _assumptions(config, planned),
+        _basis(config, planned, disk, roles),
     ]
     if measured is not None:
         hours = float(planned["cpu_hours"].sum())
@@ -85,42 +85,73 @@ def _time(value: object) -> str:
     return "" if number == 0 else f"{number:,.2f}" if number < 10 else f"{number:,.0f}"
 
 
+def disk_by_stage(disk: Sequence[Part]) -> str:
+    """Return the stages that leave something on disk, and their sum."""
+    lines = [[part.stage, part.what, _size(part.gigabytes), part.basis] for part in disk if part.gigabytes]
+    total = _size(sum(part.gigabytes for part in disk))
+    return f"Disk by stage\n\n{_table(('Stage', 'What', 'GB', 'From'), [*lines, ['all', '', total, '']])}"
+
+
+def _size(gigabytes: float) -> str:
+    return f"{gigabytes:,.1f}" if gigabytes >= 0.05 else "under 0.1"
+
+
 def language_models(config: Config, roles: Sequence[RoleUse]) -> str:
     """Return what the roles will read, write and cost, as a table."""
     if not config.chat.roles:
         return "Language models by API: no role has one."
     if not roles:
         return f"Language models ({', '.join(config.chat.roles)}): tokens and money are not counted in this plan."
-    headings = ("Role", "Model", "Requests", "Tokens in", "Tokens out", "Money")
+    headings = ("Role", "Model", "Requests", "Tokens in", "Tokens out", "Money", "Tokens from")
     counted = ("requests", "tokens_in", "tokens_out")
     lines = [
-        [one.role, one.model, *(f"{getattr(one, key):,}" for key in counted), f"{one.money:,.2f}"] for one in roles
+        [one.role, one.model, *(f"{getattr(one, key):,}" for key in counted), f"{one.money:,.2f}", one.basis]
+        for one in roles
     ]
     total = [f"{sum(getattr(one, key) for one in roles):,}" for key in counted]
-    lines.append(["all", "", *total, f"{sum(one.money for one in roles):,.2f}"])
-    note = (
-        "Tokens an item: of a rehearsal on real captions (workflow/resources/tokens.csv), four bytes counted as one "
-        "token, replies by rules, none sent back. Money at the prices of chat.models, without discounts; 0 where none "
-        "are given."
-    )
-    return f"Language models\n\n{_table(headings, lines)}\n\n{note}"
+    lines.append(["all", "", *total, f"{sum(one.money for one in roles):,.2f}", ""])
+    return f"Language models\n\n{_table(headings, lines)}"
 
 
-def _assumptions(config: Config, planned: pl.DataFrame) -> str:
+def _basis(config: Config, planned: pl.DataFrame, disk: Sequence[Part], roles: Sequence[RoleUse]) -> str:
+    """Return which of the figures were measured, which are assumed, and from what."""
     cluster = config.cluster
-    said = ["measured: seconds an item of the micro preset (workflow/resources/costs.csv), times this preset's items."]
+    said = []
+    if (planned["from"] == "measured").any():
+        said.append(
+            "CPU hours and memory of steps marked measured: seconds an item of the micro preset on one core "
+            "(workflow/resources/costs.csv), times this preset's items."
+        )
+    if ((planned["from"] == "assumed") & (planned["gpu_hours"] == 0)).any():
+        said.append("CPU hours of steps marked assumed, and of downloads: guessed; no run has measured them.")
     if planned["gpu_hours"].sum():
         said.append(
-            f"assumed: on GPUs nothing was measured. Operations of the model's size over {cluster.teraflops:g} TFLOP/s "
-            f"sustained; {cluster.image_tokens:,} tokens an image, encoded once, {cluster.text_tokens:,} a question; a "
-            f"pair of training at its longest (keys cluster.teraflops, image_tokens, text_tokens). Expect a factor of "
-            "two either way; the first answering job tells (docs/cluster.md)."
+            "GPU hours, and CPU hours and memory of steps with GPUs: all assumed, nothing was measured on a GPU. "
+            f"Operations of the model's size over {cluster.teraflops:g} TFLOP/s sustained; {cluster.image_tokens:,} "
+            f"tokens an image, encoded once, {cluster.text_tokens:,} a question; a pair of training at its longest "
+            "(keys cluster.teraflops, image_tokens, text_tokens). Expect a factor of two either way; the first "
+            "answering job tells (docs/cluster.md)."
         )
-    if (planned["from"] == "assumed").any() and not planned["gpu_hours"].sum():
-        said.append("assumed: steps that no run has measured, and downloads, whose time is the network's.")
+    if disk:
+        said.append(
+            "Disk: as marked; measured are a scene and an answer of the micro preset, assumed the mean size of "
+            "photographs, bytes a parameter, size of adapters. Not counted: the suites' own files (`python -m finer "
+            "doctor` sums what is still to be fetched), the hub's cache with the language models of roles in process, "
+            "and the tables of stages that are not listed."
+        )
+    if roles:
+        said.append(
+            "Tokens marked rehearsal: measured on a few real captions (workflow/resources/tokens.csv), four bytes "
+            "counted as one token, with replies written by rules, none sent back: a model may write several times as "
+            "many. Tokens marked assumed: image_tokens and text_tokens a question."
+        )
+        said.append(
+            "Prices: assumed; those of chat.models, which nobody asked the providers for, without discounts; 0 where "
+            "none are given (a model on GPUs of its own costs GPU hours). Money is tokens times prices."
+        )
     if config.world is None:
-        said.append("Items are those asked for; images and captions are as many as `size` says.")
-    return "\n".join(said)
+        said.append("Items: those asked for; images and captions are as many as `size` says.")
+    return "What is measured, what assumed\n\n" + "\n".join(f"- {line}" for line in said) if said else ""
 
 
 def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -21,7 +21,7 @@ def snapshot(wanted: Hub, folder: Path, locked: str | None = None) -> str:
         InputError: no such repository, no access, no matching file, or a file that differs from its stated hash.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import filter_repo_objects
 
     constants.HF_HUB_OFFLINE = False  # the rest of a run is kept offline by the environment; this is what fetches
@@ -43,14 +43,7 @@ def snapshot(wanted: Hub, folder: Path, locked: str | None = None) -> str:
             allow_patterns=wanted.files, ignore_patterns=wanted.leave, endpoint=endpoint,
         )  # fmt: skip
     except (HfHubHTTPError, OSError) as error:
-        page = f"{api.endpoint}/{'datasets/' if wanted.kind == 'dataset' else ''}{wanted.hub}"
-        gated = isinstance(error, GatedRepoError)
-        raise InputError(
-            f"cannot retrieve the {wanted.kind} '{wanted.hub}' at revision '{revision}'",
-            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            cure=f"accept its terms at {page} and set HF_TOKEN" if gated else
-            f"check the network; if {page} asks for a login, set HF_TOKEN. What has arrived is kept",
-        ) from error  # fmt: skip
+        raise _refused(error, wanted.kind, wanted.hub, revision, api.endpoint) from error
     for name in names:
         lfs = siblings[name].lfs
         checks = Checks(siblings[name].size, lfs.sha256 if lfs else None)
@@ -61,3 +54,33 @@ def snapshot(wanted: Hub, folder: Path, locked: str | None = None) -> str:
                 cure="try again",
             )  # fmt: skip
     return str(info.sha)
+
+
+def commit(repo: str, revision: str) -> str:
+    """Return the commit that a branch or tag of a model's repository names now: 40 hex digits, which never move.
+
+    Raises:
+        InputError: no such repository or revision, no access, no network.
+    """
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError
+
+    constants.HF_HUB_OFFLINE = False
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    try:
+        return str(api.repo_info(repo, revision=revision).sha)
+    except (HfHubHTTPError, OSError) as error:
+        raise _refused(error, "model", repo, revision, api.endpoint) from error
+
+
+def _refused(error: Exception, kind: str, repo: str, revision: str, endpoint: str) -> InputError:
+    """Return the error of a hub that gave nothing, with what helps."""
+    from huggingface_hub.errors import GatedRepoError
+
+    page = f"{endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo}"
+    return InputError(
+        f"cannot retrieve the {kind} '{repo}' at revision '{revision}'",
+        found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        cure=f"accept its terms at {page} and set HF_TOKEN" if isinstance(error, GatedRepoError) else
+        f"check the network; if {page} asks for a login, set HF_TOKEN. What has arrived is kept",
+    )  # fmt: skip

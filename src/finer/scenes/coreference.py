@@ -122,6 +122,8 @@ class References:
             return "alternative_name"
         if reason := doubt(token):
             return reason
+        if any(child.lower_ == "such" for child in token.lefts):
+            return "generic"
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
             return "proper_name"
         if is_the_picture(token):

@@ -160,7 +160,7 @@ def _is_said_of_the_picture(verb: Token) -> bool:
 
 
 def _shown_by_a_picture(verb: Token) -> bool:
-    """Whether a picture within the image "shows" something: "the mural shows a lion", "prints featuring boats"."""
+    """Whether what shows is a picture within the image: "the mural shows a lion", "prints featuring boats"."""
     if verb.dep_ == "acl" and lemma(verb.head) in words("image_nouns") | words("print_words"):
         return not is_the_picture(verb.head)
     return any(
@@ -180,7 +180,7 @@ def _own_or_shared(verb: Token) -> list[Token]:
 
 def _gives_light(noun: Token, above: Token) -> bool:
     """Whether the sun is only felt: "the light of the sun", "the sun shines on the roof"."""
-    if above.lower_ == "of" and lemma(above.head) in {"light", "ray", "glow", "glare"}:
+    if above.lower_ == "of" and lemma(above.head) in {"light", "ray", "glow", "glare", "angle", "warmth"}:
         return True
     if noun.dep_ == "pobj" and above.lower_ in {"in", "under", "by", "from", "to", "into"}:
         return True  # "basking in the sun"

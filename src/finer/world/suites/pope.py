@@ -18,6 +18,7 @@ from random import Random
 
 from finer.keys import generator
 from finer.store import write_text
+from finer.world.catalogue import KINDS
 from finer.world.phrases import with_article
 from finer.world.pools import draw_pool
 from finer.world.render import render
@@ -75,7 +76,11 @@ def save_scenes(asked: Sequence[Poll], folder: Path) -> list[Scene]:
 def polls(seed: int, count: int) -> list[Poll]:
     """Return about ``count`` different questions, each file's in its order."""
     # Three questions about what is there and three times three about what is not, some of them twice.
-    scenes = [scene for scene in draw_pool(seed, POOL, max(1, count // 10)) if len(scene.counts) >= ASKED]
+    scenes: list[Scene] = []
+    drawn = max(1, count // 10)
+    while not scenes:  # a single scene may have too few kinds
+        scenes = [scene for scene in draw_pool(seed, POOL, drawn) if len(scene.counts) >= ASKED]
+        drawn += 1
     seen = Counter(kind for scene in scenes for kind in scene.counts)
     numbers: Counter[str] = Counter()
     found = []
@@ -90,7 +95,7 @@ def _asked(scene: Scene, scenes: Sequence[Scene], seen: Counter[str], rng: Rando
     """Yield (split, kind, label): yes and no in turn."""
     kinds = rng.sample(sorted(scene.counts), len(scene.counts))
     there, unasked = kinds[:ASKED], kinds[ASKED:]
-    imagined = sorted(kind for kind in seen if kind not in scene.counts)
+    imagined = _not_there(scene, seen)
     for place in range(ASKED):
         if rng.random() < MISLABELLED["yes"]:
             there[place] = imagined.pop(rng.randrange(len(imagined)))
@@ -107,7 +112,7 @@ def _absent(
     scene: Scene, scenes: Sequence[Scene], seen: Counter[str], split: str, rng: Random, barred: Sequence[str]
 ) -> list[str]:
     """Return kinds that are not in the scene, drawn or those that come first by the split's order."""
-    others = sorted(kind for kind in seen if kind not in scene.counts and kind not in barred)
+    others = _not_there(scene, seen, barred)
     if split == "random":
         return rng.sample(others, ASKED)
     if split == "popular":
@@ -117,3 +122,11 @@ def _absent(
         for _ in set(other.counts) & set(scene.counts)
     )  # fmt: skip
     return sorted(others, key=lambda kind: (-together[kind], kind))[:ASKED]
+
+
+def _not_there(scene: Scene, seen: Counter[str], barred: Sequence[str] = ()) -> list[str]:
+    """Return the kinds of the other scenes; where few scenes show too few kinds, all that the world has."""
+    of_scenes, of_world = (
+        sorted(kind for kind in kinds if kind not in scene.counts and kind not in barred) for kinds in (seen, KINDS)
+    )
+    return of_scenes if len(of_scenes) >= ASKED else of_world

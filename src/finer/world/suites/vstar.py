@@ -31,8 +31,9 @@ ATTRIBUTES = 0.6  # share of direct attributes, about that of the release
 
 
 def write(seed: int, count: int, folder: Path) -> Sequence[Marked]:
-    """Write the annotations, ``test_questions.jsonl`` and the images: ``count`` questions."""
-    wanted = {"direct_attributes": round(count * ATTRIBUTES), "relative_position": count - round(count * ATTRIBUTES)}
+    """Write annotations, ``test_questions.jsonl`` and images: ``count`` questions, at least one of each type."""
+    attributes = max(1, round(count * ATTRIBUTES))
+    wanted = {"direct_attributes": attributes, "relative_position": max(1, count - attributes)}
     shown: list[Marked] = []
     lines: list[str] = []
     # Some pictures allow no question about a place.

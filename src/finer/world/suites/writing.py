@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,19 +24,32 @@ Write = Callable[[int, int, Path], Sequence[Hashed]]
 def write_suite(name: str, seed: int, count: int, folder: str | Path) -> None:
     """Write about ``count`` items of a suite into ``folder``, as its official release lays them out.
 
+    A suite in groups (a question of each type, each kind, each axis) has at least one of each.
+
     Raises:
-        InputError: the micro world does not know the suite.
+        InputError: the micro world does not know the suite, or nothing is to be written.
     """
-    try:
-        write: Write = importlib.import_module(f"finer.world.suites.{name}").write
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "the micro world has no data for this suite", field="suites", found=name,
-            expected="a module of finer.world.suites", cure="give the suite's own files",
-        ) from error  # fmt: skip
+    if count < 1:
+        raise InputError("no items to write", field="count", found=count, expected="1 or more",
+                         cure="ask for more items, or leave the suite out")  # fmt: skip
+    write = _writer(name)
     with whole_folder(folder) as partial:
         shown = {each.graph_hash: each for each in write(seed, count, partial)}
         write_manifest(partial / MANIFEST, POOL, list(shown.values()))
+
+
+def _writer(name: str) -> Write:
+    """Return what writes a suite's files; the modules beside them that only help have no ``write``."""
+    module = f"finer.world.suites.{name}"
+    write: Write | None = None
+    if name.isidentifier() and importlib.util.find_spec(module) is not None:
+        write = getattr(importlib.import_module(module), "write", None)
+    if write is None:
+        raise InputError(
+            "the micro world has no data for this suite", field="suites", found=name,
+            expected="a module of finer.world.suites that writes one", cure="give the suite's own files",
+        )  # fmt: skip
+    return write
 
 
 def save_image(folder: Path, name: str, pixels: npt.NDArray[np.uint8]) -> str:
