@@ -78,9 +78,8 @@ class References:
             if reason in {"likeness", "image_of"}:
                 self._unreal[_one(phrase.lemma)] = reason
             return None
-        entity = (
-            (self._each(phrase) or self._new(phrase)) if _is_each(phrase) else self._known(phrase) or self._new(phrase)
-        )
+        same = self._each(phrase) if _is_each(phrase) else self._known(phrase)
+        entity = same or self._new(phrase)
         if phrase.possessor is not None:
             self._possessors.setdefault(entity.index, phrase.possessor)
         for category, value in phrase.modifiers:
@@ -123,6 +122,8 @@ class References:
             return "alternative_name"
         if reason := doubt(token):
             return reason
+        if any(child.lower_ == "such" for child in token.lefts):
+            return "generic"
         if token.pos_ == "PROPN" and any(c.pos_ == "PROPN" and c.text[0].isupper() for c in token.lefts):
             return "proper_name"
         if is_the_picture(token):

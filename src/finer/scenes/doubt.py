@@ -9,7 +9,7 @@ anywhere, so spans are found in the order of the text, and the parse only says w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from finer.scenes.nouns import NOUNS, Token, first_conjunct, lemma
 from finer.scenes.words import mapping, type_of, words
@@ -35,7 +35,8 @@ def _doubts(doc: Any) -> dict[int, str]:
             for place, reason in _opened(token):
                 found.setdefault(place, reason)
         doc.user_data[_CACHE] = found
-    return cast(dict[int, str], doc.user_data[_CACHE])
+    known: dict[int, str] = doc.user_data[_CACHE]
+    return known
 
 
 def _opened(token: Token) -> Iterator[tuple[int, str]]:
@@ -63,9 +64,9 @@ def _guesses(token: Token) -> bool:
 
 def _qualifies(token: Token) -> bool:
     """Whether a guess stands within a noun phrase: in "a possibly wooden chair" there is a chair."""
-    return (
-        _guesses(token) and token.i > 0 and (token.nbor(-1).pos_ == "DET" or token.nbor(-1).lower_ in {"its", "their"})
-    )
+    if token.i == 0 or not _guesses(token):
+        return False
+    return bool(token.nbor(-1).pos_ == "DET" or token.nbor(-1).lower_ in {"its", "their"})
 
 
 def _infers(token: Token) -> bool:
@@ -95,41 +96,41 @@ def _next(token: Token) -> str:
 # ---------------------------------------------------------------- where it ends
 def _end_of_phrase(token: Token) -> int:
     """Return where the adjectives after a guess end."""
-    place = token.i + 1
-    while place < token.sent.end and token.doc[place].pos_ not in NOUNS:
-        place += 1
-    return int(place)
+    return next((int(other.i) for other in _after(token) if other.pos_ in NOUNS), int(token.sent.end))
 
 
 def _end_of_complement(token: Token) -> int:
     """Return where "appears to be an oven" ends: a named thing is in doubt, and not what is "with" or "on" it."""
-    after = token.doc[token.i + 1 : token.sent.end]
+    after = _after(token)
     names = len(after) > 2 and after[1].lower_ == "be" and after[2].pos_ not in {"VERB", "AUX"}
     end = _end_of_list(token, supposed=names)
     if not names:
         return end
-    breaks = (
-        t.i for t in after[2:] if t.i < end and (t.tag_ in {"WDT", "WP"} or (t.tag_ == "IN" and t.lower_ != "of"))
-    )
-    return next(breaks, end)
+    return next((other.i for other in after[2:] if other.i < end and _leaves_the_name(other)), end)
+
+
+def _leaves_the_name(token: Token) -> bool:
+    return bool(token.tag_ in {"WDT", "WP"} or (token.tag_ == "IN" and token.lower_ != "of"))
 
 
 def _end_of_list(token: Token, supposed: bool = False) -> int:
     """Return where the clause of a guess ends; commas of a list are passed: "possibly a goat, a sheep, or a cow"."""
-    place = token.i + 1
-    last = token.sent.end
-    while place < last:
-        other = token.doc[place]
-        if other.text in _STOPS and not (other.text == "-" and not other.whitespace_):
-            return int(place)
-        if place > token.i + 1 and _resumes(other, token):
-            return int(place)
-        if (other.text == "," and place > token.i + 1 and not _goes_on(other, supposed)) or (
-            place > token.i and _begins_clause(other)
-        ):
-            return int(place)
-        place += 1
-    return int(last)
+    for other in _after(token):
+        near = other.i == token.i + 1
+        if _stops(other) or _begins_clause(other) or (not near and _resumes(other, token)):
+            return int(other.i)
+        if other.text == "," and not near and not _goes_on(other, supposed):
+            return int(other.i)
+    return int(token.sent.end)
+
+
+def _after(token: Token) -> Any:
+    return token.doc[token.i + 1 : token.sent.end]
+
+
+def _stops(token: Token) -> bool:
+    """Whether a mark ends a clause; hyphens within words do not."""
+    return bool(token.text in _STOPS and (token.text != "-" or token.whitespace_))
 
 
 def _resumes(verb: Token, opener: Token) -> bool:
@@ -151,14 +152,9 @@ def _goes_on(comma: Token, supposed: bool) -> bool:
 
 def _end_of_inference(token: Token) -> int:
     """Return where an inference ends: at the next clause that stands for itself."""
-    place = token.i + 1
-    while place < token.sent.end:
-        other = token.doc[place]
-        if other.text in _STOPS and other.text != "-":
-            return int(place)
-        if (other.text == "," and _next(other) in _CONTINUES) or _begins_clause(other):
-            return int(place)
-        place += 1
+    for other in _after(token):
+        if _stops(other) or _begins_clause(other) or (other.text == "," and _next(other) in _CONTINUES):
+            return int(other.i)
     return int(token.sent.end)
 
 
@@ -201,10 +197,11 @@ def _names_before_or(token: Token) -> bool:
 
 
 def _chain(token: Token) -> list[Token]:
-    """Return all that is coordinated with a word, itself included."""
-    found = [first_conjunct(token)]
+    """Return all that is coordinated with a word, itself included; parsers hang list items as appositions too."""
+    first = first_conjunct(token)
+    found = [first_conjunct(first.head) if first.dep_ == "appos" else first]
     for other in found:
-        found += [child for child in other.children if child.dep_ == "conj"]
+        found += [child for child in other.children if child.dep_ in {"conj", "appos"}]
     return found
 
 
@@ -217,7 +214,9 @@ def _alternatives(holder: Token) -> set[int]:
     place = min(child.i for child in holder.children if child.dep_ == "cc" and child.lower_ == "or")
     found = {child.i for child in holder.children if child.dep_ == "conj" and child.i > place}
     found = {holder.i, *sorted(found)[:1]}
-    while holder.dep_ == "conj" and not any(child.dep_ == "cc" for child in holder.head.children):
+    if any(child.dep_ == "cc" and child.lower_ != "or" for other in _chain(holder) for child in other.children):
+        return found  # "a bench, a cup or bowl, and a tray": no list of names
+    while holder.dep_ in {"conj", "appos"}:
         holder = holder.head
         found.add(holder.i)
     return found

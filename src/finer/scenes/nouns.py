@@ -262,7 +262,7 @@ def _read_modifiers(phrase: Phrase, tokens: list[Token]) -> None:
                 elif word in words("color_modifiers"):
                     pending.append(word)
             else:
-                _read_modifier(phrase, word, token, compound)
+                _read_modifier(phrase, word, following, token, compound)
                 after_color = False
     if compound:
         phrase.text = " ".join([*compound, phrase.text])
@@ -299,7 +299,7 @@ def _color(word: str, pending: list[str], following: str) -> str | None:
     return None
 
 
-def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str]) -> None:
+def _read_modifier(phrase: Phrase, word: str, following: str, token: Token, compound: list[str]) -> None:
     head = phrase.head
     before = token.i < head.i
     if word.endswith("-") and token.i + 1 == head.i:
@@ -308,7 +308,7 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
         phrase.selectors = (*phrase.selectors, word)
     elif word in words("ignored_adjectives") or token.tag_ in {"JJR", "JJS", "RBR", "RBS"} or _COMPARED.search(word):
         return
-    elif before and word in words("materials") and _is_name_part(word, compound, phrase):
+    elif before and word in words("materials") and _is_name_part(word, following, compound, phrase):
         compound.append(word)
     elif word in mapping("material_forms") or (before and word in words("materials")):
         phrase.modifiers.append(("material", mapping("material_forms").get(word, word)))
@@ -329,9 +329,9 @@ def _read_modifier(phrase: Phrase, word: str, token: Token, compound: list[str])
         phrase.unread.append(word)
 
 
-def _is_name_part(word: str, compound: list[str], phrase: Phrase) -> bool:
-    """Whether a material names no material: "paper" in "toilet paper holder", "pine" in "pine nuts"."""
-    if compound and f"{compound[-1]} {word}" in type_of():
+def _is_name_part(word: str, following: str, compound: list[str], phrase: Phrase) -> bool:
+    """Whether a material names no material: "paper" in "toilet paper holder" and "paper towel holder"."""
+    if (compound and f"{compound[-1]} {word}" in type_of()) or f"{word} {following}" in type_of():
         return True
     return type_of().get(phrase.lemma, "") in words("types_that_grow")
 
