@@ -23,7 +23,7 @@ def test_a_confined_command_has_its_own_mounts_network_and_processes(tmp_path: P
 
 
 def test_what_lies_in_a_hidden_folder_is_shown_and_no_more(tmp_path: Path) -> None:
-    seen = [Path("/usr"), HOME / "python/lib", HOME / "python", Path("/tmp/clone/src"), Path("/work/checkout")]
+    seen = [Path("/usr"), HOME / "python/lib", HOME / "python", Path("/tmp/clone/src"), Path("/srv/checkout")]
     assert hidden(seen, HOME) == [HOME / "python", Path("/tmp/clone/src")]
 
 

@@ -66,9 +66,7 @@ def things(scene: Scene, text: str, head: str, plural: bool, rng: Random) -> lis
     near = [*able[: _ENOUGH - before], *able[max(0, len(able) - before) :]]
     rest = able[_ENOUGH - before : len(able) - before]
     found = [*near, *(name for pair in zip_longest(rest, reversed(rest)) for name in pair if name)]
-    if (
-        len(found) < _ENOUGH
-    ):  # the caption names the kind ("ship"), so that any member may be meant, or few fit the place
+    if len(found) < _ENOUGH:  # any member may be meant, as the caption names the kind ("ship"), or few fit the place
         others = [general(kind) for kind in sorted(category.kinds)]
         others += [categories()[name] for name in _KIN.get(category.name, ())]
         for wider in filter(None, others):

@@ -98,9 +98,8 @@ def _listed(name: str, texts: list[str]) -> Category:
     """Return a category of these things, with the other names that they have anywhere in the lexicon."""
     known = {member.text: member for category in categories().values() for member in category.members}
     also = {text: Member(text, frozenset(str(names).split())) for text, names in data()["also"].items()}
-    return Category(
-        name, tuple(known.get(text, also.get(text, Member(text, frozenset()))) for text in texts), frozenset()
-    )
+    members = tuple(known.get(text, also.get(text, Member(text, frozenset()))) for text in texts)
+    return Category(name, members, frozenset())
 
 
 @cache
@@ -115,14 +114,9 @@ def worn(being: str, part: str) -> Category | None:
 @cache
 def sense(noun: str, vocabulary: frozenset[str]) -> str:
     """Return the noun that stands for this one's sense among these words; mostly itself."""
-    entry = data()["senses"].get(noun)
-    if (
-        entry is None
-        or not set(entry["words"].split()) & vocabulary
-        or set(entry.get("unless", "").split()) & vocabulary
-    ):
-        return noun
-    return str(entry["as"])
+    entry = data()["senses"].get(noun, {})
+    told, untold = (vocabulary.intersection(str(entry.get(key, "")).split()) for key in ("words", "unless"))
+    return str(entry["as"]) if told and not untold else noun
 
 
 @cache

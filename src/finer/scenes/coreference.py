@@ -141,8 +141,6 @@ class References:
             return "predicate_noun"
         if token.dep_ == "poss" and token.head.lower_ in {"view", "side", "eye"}:
             return "picture_word"
-        if denied(token) or denied(first_conjunct(token)):
-            return "negated"
         return unreal(token)
 
     def _known(self, phrase: Phrase) -> Entity | None:
